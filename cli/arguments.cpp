@@ -1,0 +1,122 @@
+#include "cli/arguments.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+
+#include "cli/suggestion.h"
+
+namespace pmx::cli {
+namespace {
+
+bool is_negative_number(const std::string& word) {
+  return word.size() > 1 && word[0] == '-' &&
+         std::all_of(word.begin() + 1, word.end(),
+                     [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
+}  // namespace
+
+struct Arguments::Parser {
+  explicit Parser(const std::string& summary) : app(summary) {}
+
+  CLI::App app;
+  std::vector<std::string> names;  // of all options, for suggestions
+
+  CLI::Option* remember(CLI::Option* option) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) names.push_back("-" + name);
+    option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    return option;
+  }
+};
+
+Arguments::Arguments(const CommandLine& line, const std::string& usage, const std::string& summary,
+                     GlobalOptions& global)
+    : parser_(std::make_unique<Parser>(summary)),
+      given_(line.words),
+      app_args_(line.app_args),
+      usage_(usage) {
+  parser_->app.name("pmx " + usage);
+  parser_->app.allow_extras();
+  flag("-s,--silent", global.silent, "print payloads and errors only");
+  flag("--no-color", global.no_color, "no colours (also NO_COLOR=1)");
+}
+
+Arguments::~Arguments() = default;
+
+void Arguments::flag(const std::string& names, bool& value, const std::string& help) {
+  parser_->remember(parser_->app.add_flag(names, value, help));
+}
+
+void Arguments::flag_with_text(const std::string& name, std::optional<std::string>& value,
+                               const std::string& implied, const std::string& help) {
+  parser_->remember(parser_->app.add_flag_function(
+      name, [&value, implied](std::int64_t) { value = implied; }, help));
+  // CLI11 flags accept numbers only, so the form with text is taken out beforehand.
+  for (auto word = given_.begin(); word != given_.end();) {
+    if (word->rfind(name + "=", 0) == 0) {
+      value = word->substr(name.size() + 1);
+      word = given_.erase(word);
+    } else {
+      ++word;
+    }
+  }
+}
+
+void Arguments::text(const std::string& names, std::optional<std::string>& value,
+                     const std::string& what, const std::string& help) {
+  parser_->remember(parser_->app.add_option(names, value, help)->type_name(what));
+}
+
+void Arguments::number(const std::string& names, std::optional<int>& value, const std::string& what,
+                       const std::string& help) {
+  parser_->remember(parser_->app.add_option(names, value, help)->type_name(what));
+}
+
+void Arguments::words(const std::string& name, std::vector<std::string>& value, std::size_t least,
+                      std::size_t most) {
+  words_ = Words{&value, name, least, most};
+}
+
+void Arguments::parse() {
+  // Words are CLI11's extras, not its positionals: it would take "[a,b]" apart.
+  std::vector<std::string> options;
+  std::vector<std::string> negative;
+  for (const std::string& word : given_) {
+    (negative_words_ && is_negative_number(word) ? negative : options).push_back(word);
+  }
+  std::reverse(options.begin(), options.end());  // CLI11 reads from the back
+
+  const std::string command = usage_.substr(0, usage_.find(' '));
+  const std::string see_help = fmt::format("see pmx {} --help", command);
+  try {
+    parser_->app.parse(std::move(options));
+  } catch (const CLI::CallForHelp&) {
+    throw HelpRequested{parser_->app.help()};
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(error.what(), see_help);
+  }
+
+  std::vector<std::string> words = parser_->app.remaining();
+  for (const std::string& word : words) {
+    if (word.size() < 2 || word.front() != '-') continue;
+    const std::string name = word.substr(0, word.find('='));
+    const auto near = nearest(name, parser_->names);
+    throw UsageError(fmt::format("pmx {} has no option {}", command, name),
+                     near ? fmt::format("did you mean {}?", *near) : see_help);
+  }
+  words.insert(words.end(), negative.begin(), negative.end());
+  if (words.size() > words_.most) {
+    throw UsageError(fmt::format("unexpected argument \"{}\"", words[words_.most]),
+                     "usage: pmx " + usage_);
+  }
+  if (words.size() < words_.least) {
+    throw UsageError(fmt::format("missing argument: {}", words_.name), "usage: pmx " + usage_);
+  }
+  if (words_.value != nullptr) *words_.value = std::move(words);
+}
+
+}  // namespace pmx::cli

@@ -1,0 +1,75 @@
+// The options and targets of one command. Each command declares what it takes, bound to its own
+// variables, then calls parse(). Keeps CLI11 out of every other file.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/command_line.h"
+
+namespace pmx::cli {
+
+// What every command accepts.
+struct GlobalOptions {
+  bool silent = false;    // -s: payloads and errors only
+  bool no_color = false;  // --no-color
+};
+
+// Thrown by parse() for -h and --help.
+struct HelpRequested {
+  std::string text;
+};
+
+class Arguments {
+ public:
+  // `usage` is the part after "pmx ", e.g. "stop <target>...".
+  Arguments(const CommandLine& line, const std::string& usage, const std::string& summary,
+            GlobalOptions& global);
+  ~Arguments();
+  Arguments(const Arguments&) = delete;
+  Arguments& operator=(const Arguments&) = delete;
+
+  // `names` as in "-n,--name"; the variables must outlive parse().
+  void flag(const std::string& names, bool& value, const std::string& help);
+  // A flag that may carry text: --timestamp or --timestamp=FORMAT; `implied` is what it means
+  // alone.
+  void flag_with_text(const std::string& name, std::optional<std::string>& value,
+                      const std::string& implied, const std::string& help);
+  void text(const std::string& names, std::optional<std::string>& value, const std::string& what,
+            const std::string& help);
+  // Whole numbers; negative ones too.
+  void number(const std::string& names, std::optional<int>& value, const std::string& what,
+              const std::string& help);
+  // What is not an option. Without this call none is allowed.
+  void words(const std::string& name, std::vector<std::string>& value, std::size_t least,
+             std::size_t most);
+  // Words such as "-2" are values here, not options (scale).
+  void allow_negative_words() { negative_words_ = true; }
+
+  // Throws UsageError or HelpRequested.
+  void parse();
+
+  [[nodiscard]] const std::vector<std::string>& app_args() const { return app_args_; }
+  [[nodiscard]] const std::string& usage() const { return usage_; }
+
+  static constexpr std::size_t kAny = 100000;
+
+ private:
+  struct Parser;
+  std::unique_ptr<Parser> parser_;
+  std::vector<std::string> given_;
+  std::vector<std::string> app_args_;
+  std::string usage_;
+  bool negative_words_ = false;
+  struct Words {
+    std::vector<std::string>* value = nullptr;
+    std::string name;
+    std::size_t least = 0;
+    std::size_t most = 0;
+  };
+  Words words_;
+};
+
+}  // namespace pmx::cli

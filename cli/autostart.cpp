@@ -1,0 +1,228 @@
+#include "cli/autostart.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <climits>
+#include <csignal>
+#include <cstring>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+#include "cli/running_keeper.h"
+#include "common/base/error.h"
+
+namespace pmx::cli {
+namespace {
+
+constexpr unsigned kLockSeconds = 30;
+constexpr std::chrono::seconds kReadyWithin{20};
+constexpr int kReconnectEvery = 20;  // milliseconds
+constexpr int kReadyFd = 3;          // its number in the keeper
+constexpr std::size_t kLogTailBytes = 1500;
+
+[[noreturn]] void fail(const std::string& what, const std::string& hint = {}) {
+  throw Error(ErrorCode::unavailable, what, hint);
+}
+
+std::string reason(int code) { return std::generic_category().message(code); }
+
+// flock(2) that gives up: an alarm interrupts it.
+UniqueFd take_lock(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd) {
+    fail(fmt::format("cannot open {}: {}", path, reason(errno)),
+         "set PMX_HOME to a directory that you may write");
+  }
+  struct sigaction action {};
+  struct sigaction before {};
+  action.sa_handler = [](int) {};
+  ::sigaction(SIGALRM, &action, &before);  // without SA_RESTART
+  ::alarm(kLockSeconds);
+  const int locked = ::flock(fd.get(), LOCK_EX);
+  const int code = errno;
+  ::alarm(0);
+  ::sigaction(SIGALRM, &before, nullptr);
+  if (locked == 0) return fd;
+  if (code == EINTR) {
+    fail(fmt::format("another pmx has been starting the daemon for {} s (lock {})", kLockSeconds,
+                     path),
+         "see who holds it: fuser " + path);
+  }
+  fail(fmt::format("cannot lock {}: {}", path, reason(code)));
+}
+
+std::string own_directory() {
+  std::array<char, PATH_MAX> buffer{};
+  const ssize_t length = ::readlink("/proc/self/exe", buffer.data(), buffer.size());
+  if (length <= 0) fail(fmt::format("cannot read /proc/self/exe: {}", reason(errno)));
+  const std::string_view path(buffer.data(), static_cast<std::size_t>(length));
+  return std::string(path.substr(0, path.rfind('/')));
+}
+
+// The end of the daemon's log, written since `from`.
+std::string log_since(const std::string& path, off_t from) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat status {};
+  if (!fd || ::fstat(fd.get(), &status) != 0) return {};
+  std::array<char, kLogTailBytes> buffer{};
+  const off_t tail = status.st_size - static_cast<off_t>(buffer.size());
+  const ssize_t got = ::pread(fd.get(), buffer.data(), buffer.size(), std::max(from, tail));
+  if (got <= 0) return {};
+  std::string text(buffer.data(), static_cast<std::size_t>(got));
+  if (tail > from) text.erase(0, text.find('\n') + 1);
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+class KeeperStart {
+ public:
+  explicit KeeperStart(const Paths& paths) : paths_(paths) {
+    struct stat status {};
+    if (::stat(paths.log().c_str(), &status) == 0) log_start_ = status.st_size;
+    const std::string directory = own_directory();
+    keeper_ = directory + "/pmx-keeper";
+    daemon_ = directory + "/pmxd";
+    for (const std::string& program : {keeper_, daemon_}) {
+      if (::access(program.c_str(), X_OK) == 0) continue;
+      fail(fmt::format("cannot start the daemon: {}: {}", program, reason(errno)),
+           "pmx, pmxd and pmx-keeper must be in one directory");
+    }
+    spawn();
+  }
+
+  // Returns when the daemon serves its socket.
+  void wait_until_ready() {
+    const auto deadline = std::chrono::steady_clock::now() + kReadyWithin;
+    std::string said;
+    while (said.find("ready\n") != 0 && said.find("\nready\n") == std::string::npos) {
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+      pollfd ready{.fd = ready_.get(), .events = POLLIN, .revents = 0};
+      const int polled = left.count() <= 0 ? 0 : ::poll(&ready, 1, static_cast<int>(left.count()));
+      if (polled < 0 && errno == EINTR) continue;
+      if (polled == 0) {
+        give_up(fmt::format("the daemon was not ready within {} s", kReadyWithin.count()), said);
+      }
+      std::array<char, 512> buffer{};
+      const ssize_t got = ::read(ready_.get(), buffer.data(), buffer.size());
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) give_up("the daemon did not start", said);
+      said.append(buffer.data(), static_cast<std::size_t>(got));
+    }
+    // The parent of the daemonised keeper; if it should still be there, it is nobody's to wait for.
+    ::waitpid(child_, nullptr, WNOHANG);
+  }
+
+ private:
+  void spawn() {
+    std::array<int, 2> pipe{};
+    if (::pipe2(pipe.data(), O_CLOEXEC) != 0) {
+      fail(fmt::format("cannot start the daemon: pipe: {}", reason(errno)));
+    }
+    ready_.reset(pipe[0]);
+    const UniqueFd write_end(pipe[1]);
+
+    // Nothing of this shell may stay with the daemon: not its pipes, directory or signal settings.
+    posix_spawn_file_actions_t actions{};
+    posix_spawnattr_t attributes{};
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    const std::string log = paths_.log();  // must live until the spawn
+    ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log.c_str(),
+                                       O_WRONLY | O_CREAT | O_APPEND, 0600);
+    ::posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+    ::posix_spawn_file_actions_adddup2(&actions, write_end.get(), kReadyFd);
+    ::posix_spawn_file_actions_addclosefrom_np(&actions, kReadyFd + 1);
+    ::posix_spawn_file_actions_addchdir_np(&actions, "/");
+    ::posix_spawnattr_init(&attributes);
+    sigset_t signals;
+    ::sigfillset(&signals);
+    ::posix_spawnattr_setsigdefault(&attributes, &signals);
+    ::sigemptyset(&signals);
+    ::posix_spawnattr_setsigmask(&attributes, &signals);
+    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+
+    std::string ready_number = std::to_string(kReadyFd);
+    std::string home = paths_.home();
+    std::array<std::string, 7> words = {keeper_, "--home",     home,        "--daemon",
+                                        daemon_, "--ready-fd", ready_number};
+    std::array<char*, 8> arguments{};
+    std::transform(words.begin(), words.end(), arguments.begin(),
+                   [](std::string& word) { return word.data(); });
+    const int code =
+        ::posix_spawn(&child_, keeper_.c_str(), &actions, &attributes, arguments.data(), environ);
+    ::posix_spawnattr_destroy(&attributes);
+    ::posix_spawn_file_actions_destroy(&actions);
+    if (code != 0) {
+      fail(fmt::format("cannot start {} (log {}): {}", keeper_, paths_.log(), reason(code)));
+    }
+  }
+
+  [[noreturn]] void give_up(const std::string& what, const std::string& said) {
+    std::string why = said;
+    while (!why.empty() && why.back() == '\n') why.pop_back();
+    if (why.rfind("error ", 0) == 0) why.erase(0, std::strlen("error "));
+    if (why.empty()) why = log_since(paths_.log(), log_start_);
+    const bool several_lines = why.find('\n') != std::string::npos;
+    fail(why.empty() ? what : fmt::format("{}:{}{}", what, several_lines ? '\n' : ' ', why),
+         "log: " + paths_.log());
+  }
+
+  const Paths& paths_;
+  std::string keeper_;
+  std::string daemon_;
+  off_t log_start_ = 0;
+  UniqueFd ready_;
+  pid_t child_ = 0;
+};
+
+// Nobody serves the socket, yet a keeper lives: it is starting its daemon again, or ends because of
+// `pmx kill`. Nullopt: it has ended.
+std::optional<Client> wait_for_keeper(const UniqueFd& keeper, const Paths& paths) {
+  const auto deadline = std::chrono::steady_clock::now() + kReadyWithin;
+  while (std::chrono::steady_clock::now() < deadline) {
+    std::optional<Client> client = Client::connect(paths.socket());
+    if (client) return client;
+    // No event tells when a socket begins to listen, so the wait for the keeper's end is cut up.
+    pollfd ended{.fd = keeper.get(), .events = POLLIN, .revents = 0};
+    if (::poll(&ended, 1, kReconnectEvery) > 0) return std::nullopt;
+  }
+  fail(fmt::format("pmx-keeper runs, but its daemon did not come up within {} s",
+                   kReadyWithin.count()),
+       "log: " + paths.log());
+}
+
+}  // namespace
+
+Connected connect_or_start(const Paths& paths) {
+  std::optional<Client> client = Client::connect(paths.socket());
+  if (client) return {std::move(*client), false};
+  paths.ensure_home();
+  const UniqueFd lock = take_lock(paths.lock());
+  client = Client::connect(paths.socket());
+  if (client) return {std::move(*client), false};
+
+  if (const UniqueFd keeper = find_running_keeper(paths.home())) {
+    client = wait_for_keeper(keeper, paths);
+    if (client) return {std::move(*client), false};
+  }
+  KeeperStart start(paths);
+  start.wait_until_ready();
+  client = Client::connect(paths.socket());
+  if (!client) fail("the daemon said it was ready, but does not serve " + paths.socket());
+  return {std::move(*client), true};
+}
+
+}  // namespace pmx::cli

@@ -1,0 +1,153 @@
+#include "cli/client.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <array>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+
+#include "common/protocol/envelope.h"
+#include "common/sys/unix_socket.h"
+
+namespace pmx::cli {
+namespace {
+
+constexpr std::size_t kReadBytes = std::size_t{64} << 10U;
+
+Error connection_lost() {
+  return {ErrorCode::unavailable, "the daemon closed the connection",
+          "see pmx.log in the pmx home (PMX_HOME, or ~/.pmx)"};
+}
+
+}  // namespace
+
+std::optional<Client> Client::connect(const std::string& socket_path) {
+  try {
+    return Client(sys::connect_unix(socket_path));
+  } catch (const std::system_error& error) {
+    const int code = error.code().value();
+    if (code == ENOENT || code == ECONNREFUSED) return std::nullopt;
+    if (code == ENAMETOOLONG) {
+      throw Error(ErrorCode::unavailable,
+                  fmt::format("the socket path {} has {} bytes, the system allows {}", socket_path,
+                              socket_path.size(), sys::kMaxSocketPath),
+                  "choose a shorter PMX_HOME");
+    }
+    const bool denied = code == EACCES || code == EPERM;
+    throw Error(denied ? ErrorCode::permission : ErrorCode::unavailable,
+                fmt::format("cannot reach the daemon: {}", error.what()),
+                denied ? "it belongs to another user; check PMX_HOME" : "");
+  }
+}
+
+void Client::limit_waiting(int seconds) {
+  const timeval limit{.tv_sec = seconds, .tv_usec = 0};
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+}
+
+void Client::send(const std::string& line) {
+  if (line.size() > protocol::kMaxRequestBytes) {
+    throw Error(ErrorCode::invalid_request,
+                fmt::format("the request has {} bytes, the limit is {}", line.size(),
+                            protocol::kMaxRequestBytes),
+                "start fewer apps at once, or with a smaller environment");
+  }
+  std::string_view rest = line;
+  while (!rest.empty()) {
+    const ssize_t sent = ::send(fd_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
+    if (sent >= 0) {
+      rest.remove_prefix(static_cast<std::size_t>(sent));
+    } else if (errno != EINTR) {
+      // The daemon may have said why before it closed: the caller reads on.
+      return;
+    }
+  }
+}
+
+bool Client::receive(bool wait) {
+  std::array<char, kReadBytes> bytes;  // not initialised: clearing it would cost at every read
+  for (;;) {
+    const ssize_t got = ::recv(fd_.get(), bytes.data(), bytes.size(), wait ? 0 : MSG_DONTWAIT);
+    if (got > 0) {
+      if (!buffer_.append({bytes.data(), static_cast<std::size_t>(got)})) {
+        throw Error(ErrorCode::unavailable, "the daemon's answer is too large");
+      }
+      return true;
+    }
+    if (got == 0) throw connection_lost();
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN && wait) {
+      throw Error(ErrorCode::timeout, "the daemon does not answer");
+    }
+    if (errno == EAGAIN) return false;
+    throw connection_lost();
+  }
+}
+
+std::string Client::next_line() {
+  for (;;) {
+    std::optional<std::string> line = buffer_.next();
+    if (line) return std::move(*line);
+    receive(true);
+  }
+}
+
+template <class Command>
+typename Command::Response Client::call(const typename Command::Request& request,
+                                        const OnProgress& on_progress) {
+  send(protocol::request_line(++last_id_, Command::method, protocol::Json(request)) + '\n');
+  for (;;) {
+    protocol::Json payload;
+    protocol::Incoming incoming = protocol::parse_incoming(next_line(), payload);
+    if (incoming.kind == protocol::Incoming::Kind::error) throw *incoming.error;
+    if (incoming.kind == protocol::Incoming::Kind::result) {
+      typename Command::Response response;
+      if constexpr (!std::is_empty_v<typename Command::Response>) payload.get_to(response);
+      return response;
+    }
+    if (on_progress && incoming.method == protocol::Progress::method) {
+      on_progress(payload.get<protocol::Progress>());
+    }
+  }
+}
+
+std::optional<protocol::Logs::Response> Client::changed_log_files() {
+  while (receive(false)) {
+  }
+  std::optional<protocol::Logs::Response> newest;
+  while (std::optional<std::string> line = buffer_.next()) {
+    protocol::Json payload;
+    const protocol::Incoming incoming = protocol::parse_incoming(*line, payload);
+    if (incoming.kind == protocol::Incoming::Kind::error) throw *incoming.error;
+    if (incoming.method == protocol::Logs::changed) {
+      newest = payload.get<protocol::Logs::Response>();
+    }
+  }
+  return newest;
+}
+
+#define PMX_CALL(Command)                                               \
+  template protocol::Command::Response Client::call<protocol::Command>( \
+      const protocol::Command::Request&, const OnProgress&);
+PMX_CALL(Ping)
+PMX_CALL(Start)
+PMX_CALL(Stop)
+PMX_CALL(Restart)
+PMX_CALL(Reload)
+PMX_CALL(Delete)
+PMX_CALL(List)
+PMX_CALL(Logs)
+PMX_CALL(Flush)
+PMX_CALL(ReloadLogs)
+PMX_CALL(Scale)
+PMX_CALL(Reset)
+PMX_CALL(Signal)
+PMX_CALL(Kill)
+#undef PMX_CALL
+
+}  // namespace pmx::cli

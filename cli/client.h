@@ -1,0 +1,52 @@
+// One connection to the daemon: typed requests and answers over a blocking socket. Knows nothing
+// about starting a daemon (autostart.h).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "common/base/unique_fd.h"
+#include "common/protocol/commands.h"
+#include "common/protocol/framing.h"
+
+namespace pmx::cli {
+
+class Client {
+ public:
+  // What may come before an answer.
+  using OnProgress = std::function<void(const protocol::Progress&)>;
+
+  // Nullopt: nobody serves `socket_path`. Throws Error: unavailable or permission, naming the path.
+  static std::optional<Client> connect(const std::string& socket_path);
+
+  // Waits for the answer as long as it takes; some commands stop apps that need their time. Throws
+  // the daemon's Error, or Error(unavailable) when the connection ends first.
+  template <class Command>
+  typename Command::Response call(const typename Command::Request& request,
+                                  const OnProgress& on_progress = {});
+
+  // Answers must come within this many seconds from now on, else call throws Error(timeout).
+  void limit_waiting(int seconds);
+
+  // For poll(2): readable when changed_log_files() has something to do.
+  [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+  // After call<Logs> with `follow`: the newest set of log files that has arrived, if any. Never
+  // waits. Throws Error(unavailable) at the end of the connection.
+  std::optional<protocol::Logs::Response> changed_log_files();
+
+ private:
+  explicit Client(UniqueFd fd) : fd_(std::move(fd)), buffer_(protocol::kMaxResponseBytes) {}
+
+  void send(const std::string& line);
+  // False: nothing there at the moment (only without `wait`).
+  bool receive(bool wait);
+  std::string next_line();
+
+  UniqueFd fd_;
+  protocol::LineBuffer buffer_;
+  std::int64_t last_id_ = 0;
+};
+
+}  // namespace pmx::cli

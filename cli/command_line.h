@@ -1,0 +1,33 @@
+// What happens to argv before any option is parsed: "--" splits off the app's own arguments, and
+// the command's name is found wherever it stands between the options.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace pmx::cli {
+
+// The command line is wrong: exit code 2.
+class UsageError : public std::runtime_error {
+ public:
+  explicit UsageError(const std::string& message, std::string hint = {})
+      : std::runtime_error(message), hint_(std::move(hint)) {}
+  [[nodiscard]] const std::string& hint() const noexcept { return hint_; }
+
+ private:
+  std::string hint_;
+};
+
+struct CommandLine {
+  std::string command;                // as typed; empty: none given
+  std::vector<std::string> words;     // options and targets in their order, without the command
+  std::vector<std::string> app_args;  // what follows "--", byte for byte
+};
+
+// `arguments` without the program's name. `is_command` tells names (and aliases) of commands.
+CommandLine split_command_line(const std::vector<std::string>& arguments,
+                               bool (*is_command)(const std::string&));
+
+}  // namespace pmx::cli

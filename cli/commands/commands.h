@@ -1,0 +1,32 @@
+// One function per command; each is described in command_table.cpp and lives in the file of its
+// name.
+#pragma once
+
+#include "cli/arguments.h"
+#include "cli/context.h"
+
+namespace pmx::cli {
+
+int run_delete(Context& context, Arguments& arguments);
+int run_describe(Context& context, Arguments& arguments);
+int run_env(Context& context, Arguments& arguments);
+int run_flush(Context& context, Arguments& arguments);
+int run_id(Context& context, Arguments& arguments);
+int run_jlist(Context& context, Arguments& arguments);
+int run_kill(Context& context, Arguments& arguments);
+int run_list(Context& context, Arguments& arguments);
+int run_logs(Context& context, Arguments& arguments);
+int run_pid(Context& context, Arguments& arguments);
+int run_ping(Context& context, Arguments& arguments);
+int run_reload(Context& context, Arguments& arguments);
+int run_reload_logs(Context& context, Arguments& arguments);
+int run_reset(Context& context, Arguments& arguments);
+int run_restart(Context& context, Arguments& arguments);
+int run_resurrect(Context& context, Arguments& arguments);
+int run_save(Context& context, Arguments& arguments);
+int run_scale(Context& context, Arguments& arguments);
+int run_send_signal(Context& context, Arguments& arguments);
+int run_start(Context& context, Arguments& arguments);
+int run_stop(Context& context, Arguments& arguments);
+
+}  // namespace pmx::cli

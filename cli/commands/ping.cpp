@@ -1,0 +1,64 @@
+// pmx ping and kill: the two commands that never start a daemon.
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands/commands.h"
+#include "common/sys/pidfd.h"
+
+namespace pmx::cli {
+namespace {
+
+constexpr int kPingSeconds = 5;
+constexpr int kEndWithin = 5000;  // milliseconds
+
+// So that the next command does not meet a daemon that is going.
+void wait_for_end(pid_t pid) {
+  const UniqueFd process = sys::pidfd_open(pid);
+  if (!process) return;
+  pollfd ended{.fd = process.get(), .events = POLLIN, .revents = 0};
+  while (::poll(&ended, 1, kEndWithin) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace
+
+int run_ping(Context& context, Arguments& arguments) {
+  bool json = false;
+  arguments.flag("--json", json, "as JSON");
+  context.parse(arguments);
+  Client* daemon = context.running_daemon();
+  if (daemon == nullptr) {
+    throw Error(ErrorCode::unavailable,
+                fmt::format("no daemon runs for {}", context.paths().home()),
+                "any other command starts one, e.g. pmx list");
+  }
+  daemon->limit_waiting(kPingSeconds);
+  const auto pong = daemon->call<protocol::Ping>({});
+  if (json) {
+    context.output.payload(nlohmann::json(pong).dump() + "\n");
+  } else {
+    context.output.payload(fmt::format("pong: pmx {}, daemon {}, keeper {}\n", pong.version,
+                                       pong.daemon_pid, pong.keeper_pid));
+  }
+  return 0;
+}
+
+int run_kill(Context& context, Arguments& arguments) {
+  context.parse(arguments);
+  Client* daemon = context.running_daemon();
+  if (daemon == nullptr) {
+    context.output.info(fmt::format("no daemon runs for {}", context.paths().home()));
+    return 0;
+  }
+  const auto killed = daemon->call<protocol::Kill>({});
+  wait_for_end(killed.daemon_pid);
+  wait_for_end(killed.keeper_pid);
+  context.output.info(fmt::format("daemon {} stopped, with {} running {}", killed.daemon_pid,
+                                  killed.stopped, killed.stopped == 1 ? "app" : "apps"));
+  return 0;
+}
+
+}  // namespace pmx::cli

@@ -1,0 +1,133 @@
+// pmx save and resurrect: the list as a file, in pm2's shape. The daemon remembers its apps without
+// it; the file is for other machines, other tools and version control.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <map>
+#include <set>
+
+#include "cli/commands/commands.h"
+#include "cli/commands/targets.h"
+#include "common/config/dump.h"
+#include "common/config/launch.h"
+#include "common/sys/file.h"
+
+namespace pmx::cli {
+namespace {
+
+// The dump, or the one before if it cannot be read. Nullopt: there is none.
+std::optional<std::vector<DumpEntry>> load_dump(Context& context) {
+  const Paths& paths = context.paths();
+  for (const std::string& path : {paths.dump(), paths.dump_backup()}) {
+    const std::optional<std::string> text = sys::read_file(path);
+    if (!text) continue;
+    try {
+      return read_dump(*text);
+    } catch (const Error& error) {
+      context.output.error(fmt::format("{}: {}", path, error.what()), error.hint());
+    }
+  }
+  return std::nullopt;
+}
+
+// Secrets are not in the file; this shell may have them.
+void add_omitted_env(Context& context, const DumpEntry& entry, AppSpec& spec) {
+  static const Env shell = current_environment();
+  std::vector<std::string> missing;
+  for (const std::string& name : entry.omitted_env) {
+    const auto found = shell.find(name);
+    if (found == shell.end()) {
+      missing.push_back(name);
+    } else {
+      spec.env.insert(*found);
+    }
+  }
+  if (missing.empty()) return;
+  context.output.warn(fmt::format(
+      "[{}] starts without {}: secrets are not saved, and this shell does not have them", spec.name,
+      fmt::join(missing, ", ")));
+}
+
+struct Saved {
+  AppSpec spec;
+  int instances = 0;
+  bool running = false;
+};
+
+// One app per name, in the order of the file; the file has one entry per instance.
+std::vector<Saved> apps_of(Context& context, const std::vector<DumpEntry>& entries,
+                           const std::set<std::string>& existing) {
+  std::vector<Saved> apps;
+  std::map<std::string, std::size_t> index;
+  for (const DumpEntry& entry : entries) {
+    if (existing.count(entry.spec.name) != 0) continue;
+    const auto [position, is_new] = index.emplace(entry.spec.name, apps.size());
+    if (is_new) {
+      apps.push_back({entry.spec, 0, false});
+      add_omitted_env(context, entry, apps.back().spec);
+    }
+    Saved& app = apps[position->second];
+    ++app.instances;
+    if (entry.state != InstanceState::stopped) app.running = true;
+  }
+  return apps;
+}
+
+}  // namespace
+
+int run_save(Context& context, Arguments& arguments) {
+  bool force = false;
+  arguments.flag("-f,--force", force, "also when the list is empty");
+  context.parse(arguments);
+  const std::vector<InstanceStatus> instances = context.list_all(true);
+  const std::string path = context.paths().dump();
+  if (instances.empty() && !force) {
+    context.output.warn("the list is empty: nothing saved (--force saves it)");
+    return 0;
+  }
+  std::vector<DumpEntry> entries;
+  for (const InstanceStatus& one : instances) {
+    if (one.detail) entries.push_back(dump_entry_of(one));
+  }
+  write_dump(context.paths(), dump_text(entries));
+  context.output.info(fmt::format("Saved {} {} to {}", entries.size(),
+                                  entries.size() == 1 ? "instance" : "instances", path));
+  return 0;
+}
+
+int run_resurrect(Context& context, Arguments& arguments) {
+  context.parse(arguments);
+  const auto entries = load_dump(context);
+  if (!entries) {
+    context.output.error(fmt::format("there is no readable {}", context.paths().dump()),
+                         "pmx save writes it");
+    return 0;
+  }
+  std::set<std::string> existing;
+  for (const InstanceStatus& one : context.list_all()) existing.insert(one.name);
+
+  std::vector<AppSpec> running;
+  std::vector<AppSpec> stopped;
+  bool all_well = true;
+  for (Saved& app : apps_of(context, *entries, existing)) {
+    app.spec.instances = app.instances;
+    try {
+      resolve_interpreter(app.spec);
+    } catch (const Error& error) {
+      context.output.error(fmt::format("[{}] {}", app.spec.name, error.what()), error.hint());
+      all_well = false;
+      continue;
+    }
+    (app.running ? running : stopped).push_back(std::move(app.spec));
+  }
+  if (!running.empty()) {
+    all_well = start_apps(context, std::move(running), true, true) && all_well;
+  }
+  if (!stopped.empty()) {
+    all_well = start_apps(context, std::move(stopped), true, false) && all_well;
+  }
+  context.show_list();
+  return all_well ? 0 : 1;
+}
+
+}  // namespace pmx::cli

@@ -1,0 +1,49 @@
+// pmx scale NAME N | +N | -N.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <charconv>
+
+#include "cli/commands/commands.h"
+
+namespace pmx::cli {
+namespace {
+
+protocol::Scale::Request parse_scale(const std::string& name, const std::string& count) {
+  protocol::Scale::Request request;
+  request.name = name;
+  request.relative = !count.empty() && (count[0] == '+' || count[0] == '-');
+  std::string_view digits = count;
+  if (!count.empty() && count[0] == '+') digits.remove_prefix(1);
+  const char* end = digits.data() + digits.size();
+  const auto parsed = std::from_chars(digits.data(), end, request.count);
+  const bool doubled_sign = count.size() > 1 && count[0] == '+' && count[1] == '-';
+  if (parsed.ec != std::errc{} || parsed.ptr != end || doubled_sign) {
+    throw UsageError(fmt::format("\"{}\" is not a number of instances", count),
+                     "4 (so many in all), +2 (two more) or -1 (one fewer)");
+  }
+  return request;
+}
+
+}  // namespace
+
+int run_scale(Context& context, Arguments& arguments) {
+  std::vector<std::string> words;
+  arguments.words("name and number", words, 2, 2);
+  arguments.allow_negative_words();
+  context.parse(arguments);
+  const auto request = parse_scale(words[0], words[1]);
+  const auto scaled = context.daemon().call<protocol::Scale>(request);
+  if (!scaled.added.empty()) {
+    context.output.info(
+        fmt::format("[{}] added: ids {}", request.name, fmt::join(scaled.added, ", ")));
+  }
+  if (!scaled.removed.empty()) {
+    context.output.info(
+        fmt::format("[{}] removed: ids {}", request.name, fmt::join(scaled.removed, ", ")));
+  }
+  context.show_list();
+  return 0;
+}
+
+}  // namespace pmx::cli

@@ -1,0 +1,36 @@
+// The options of `start`, and the launch request they make.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/arguments.h"
+#include "common/config/launch.h"
+
+namespace pmx::cli {
+
+struct StartOptions {
+  std::vector<std::string> targets;
+  std::optional<std::string> name, interpreter, interpreter_args, cwd, name_space, out_file,
+      error_file, instances, stop_exit_codes, restart_delay, exp_backoff_restart_delay, min_uptime,
+      kill_timeout, listen_timeout, only, env_name;
+  std::optional<int> max_restarts;
+  bool merge_logs = false;
+  bool no_autorestart = false;
+  bool no_autostart = false;
+  bool no_treekill = false;
+  bool wait_ready = false;
+  bool shutdown_with_message = false;
+  bool force = false;
+  bool execute_command = false;
+  bool update_env = false;
+
+  void declare(Arguments& arguments);
+};
+
+// Throws UsageError naming the option whose value is wrong.
+LaunchRequest launch_request(const StartOptions& options, const std::string& target,
+                             const std::vector<std::string>& app_args);
+
+}  // namespace pmx::cli

@@ -1,0 +1,100 @@
+#include "cli/commands/targets.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <system_error>
+
+#include "cli/suggestion.h"
+
+namespace pmx::cli {
+namespace {
+
+protocol::ActedResponse act_by_name_or_path(const std::string& target, const Act& act) {
+  try {
+    return act(target);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::not_found) throw;
+    const std::string path = absolute_if_file(target);
+    if (path.empty() || path == target) throw;
+    return act(path);
+  }
+}
+
+[[noreturn]] void rethrow_with_near_name(Context& context, const std::string& target,
+                                         const Error& error) {
+  std::vector<std::string> names;
+  for (const InstanceStatus& one : context.list_all()) names.push_back(one.name);
+  const auto near = nearest(target, names);
+  throw Error(error.code(), error.what(),
+              near ? fmt::format("did you mean {}?", *near) : error.hint());
+}
+
+}  // namespace
+
+std::string absolute_if_file(const std::string& path) {
+  std::error_code ignored;
+  if (path.empty() || !std::filesystem::exists(path, ignored)) return {};
+  return std::filesystem::absolute(path, ignored).lexically_normal().string();
+}
+
+std::vector<InstanceStatus> act_on(Context& context, const std::string& verb,
+                                   const std::string& target, const Act& act) {
+  context.output.info(fmt::format("{} {}", verb, target));
+  protocol::ActedResponse response;
+  try {
+    response = act_by_name_or_path(target, act);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::not_found) throw;
+    rethrow_with_near_name(context, target, error);
+  }
+  for (const std::string& note : response.notes) context.output.info(note);
+  for (const InstanceStatus& one : response.instances) context.output.done(one);
+  return std::move(response.instances);
+}
+
+bool start_apps(Context& context, std::vector<AppSpec> apps, bool force, bool autostart) {
+  for (const AppSpec& app : apps) {
+    context.output.info(fmt::format("Starting {} in {}_mode ({} instance{})", app.script,
+                                    to_string(app.exec_mode), app.instances,
+                                    app.instances == 1 ? "" : "s"));
+  }
+  const auto started = context.daemon().call<protocol::Start>(
+      {.apps = std::move(apps), .force = force, .autostart = autostart});
+  bool all_well = true;
+  for (const protocol::Start::Outcome& outcome : started.outcomes) {
+    if (outcome.error.empty()) {
+      for (const InstanceStatus& one : outcome.instances) context.output.done(one);
+    } else {
+      context.output.error(outcome.error, outcome.hint);
+      all_well = false;
+    }
+  }
+  return all_well;
+}
+
+std::vector<AppSpec> specs_of(Context& context, const std::vector<LaunchRequest>& apps,
+                              bool& all_well) {
+  std::vector<AppSpec> specs;
+  for (const LaunchRequest& app : apps) {
+    try {
+      specs.push_back(make_app_spec(app));
+    } catch (const Error& error) {
+      context.output.error(fmt::format("[{}] {}", app.options.name, error.what()), error.hint());
+      all_well = false;
+    }
+  }
+  return specs;
+}
+
+bool report_errored(Context& context, const std::vector<InstanceStatus>& instances) {
+  bool all_well = true;
+  for (const InstanceStatus& one : instances) {
+    if (one.state != InstanceState::errored) continue;
+    context.output.error(fmt::format("[{}]({}) is errored: {}", one.name, one.pm_id, one.reason));
+    all_well = false;
+  }
+  return all_well;
+}
+
+}  // namespace pmx::cli

@@ -1,0 +1,68 @@
+#include "cli/context.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "cli/autostart.h"
+#include "cli/render/list_table.h"
+
+namespace pmx::cli {
+
+void Context::parse(Arguments& arguments) {
+  arguments.parse();
+  output.set_silent(global.silent);
+  if (global.no_color) output.forbid_colours();
+}
+
+const Paths& Context::paths() {
+  if (!paths_) paths_ = Paths::from_environment();
+  return *paths_;
+}
+
+Client& Context::daemon() {
+  if (!client_) {
+    Connected connected = connect_or_start(paths());
+    client_ = std::move(connected.client);
+    if (connected.started) output.remark("daemon started");
+  }
+  return *client_;
+}
+
+Client* Context::running_daemon() {
+  if (!client_) client_ = Client::connect(paths().socket());
+  return client_ ? &*client_ : nullptr;
+}
+
+std::vector<InstanceStatus> Context::find(const std::string& target, bool detail) {
+  try {
+    return daemon().call<protocol::List>({.target = target, .detail = detail}).instances;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::not_found) throw;
+    return {};
+  }
+}
+
+std::vector<InstanceStatus> Context::list_all(bool detail) {
+  return daemon().call<protocol::List>({.target = std::nullopt, .detail = detail}).instances;
+}
+
+void Context::show_list() {
+  if (output.silent()) return;
+  std::vector<InstanceStatus> instances = list_all();
+  sort_instances(instances, "name");
+  output.list(instances);
+}
+
+Env current_environment() {
+  Env env;
+  for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
+    const std::string_view text = *variable;
+    const std::size_t equals = text.find('=');
+    if (equals == std::string_view::npos || equals == 0) continue;
+    env.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return env;
+}
+
+}  // namespace pmx::cli

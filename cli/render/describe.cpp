@@ -1,0 +1,186 @@
+#include "cli/render/describe.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
+#include "cli/render/cells.h"
+#include "cli/render/table.h"
+#include "cli/render/text_width.h"
+#include "common/config/launch.h"
+
+namespace pmx::cli {
+namespace {
+
+std::string quoted(const std::string& word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,@%+";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string result = "'";
+  for (const char c : word) {
+    if (c == '\'') {
+      result += "'\\''";
+    } else {
+      result += c;
+    }
+  }
+  return result + "'";
+}
+
+std::string quoted(const std::vector<std::string>& words) {
+  std::string result;
+  for (const std::string& word : words) {
+    if (!result.empty()) result += ' ';
+    result += quoted(word);
+  }
+  return result;
+}
+
+std::string yes_no(bool value) { return value ? "yes" : "no"; }
+
+std::string milliseconds(Millis value) { return fmt::format("{} ms", value.count()); }
+
+std::string or_not_known(const std::string& text) { return text.empty() ? "N/A" : text; }
+
+class Rows {
+ public:
+  void add(std::string_view key, std::string value, Colour colour = Colour::none) {
+    rows_.push_back({std::string(key), std::move(value), colour});
+  }
+
+  // Values do not fit a narrow terminal: they go on in the next line instead of being cut.
+  [[nodiscard]] std::string render(const ListStyle& style) const {
+    std::size_t key_width = 0;
+    for (const Row& row : rows_) key_width = std::max(key_width, row.key.size());
+    constexpr std::size_t kBorders = 7;
+    constexpr std::size_t kLeastValue = 16;
+    const bool fits = !style.width || *style.width >= key_width + kBorders + kLeastValue;
+    const std::size_t value_width =
+        style.width && fits ? *style.width - key_width - kBorders : std::size_t{100000};
+    Table table({{""}, {""}});
+    for (const Row& row : rows_) {
+      std::string rest = printable(row.value);
+      std::string key = row.key;
+      do {
+        const std::size_t bytes = bytes_of(rest, value_width);
+        table.add({{key, Colour::cyan}, {rest.substr(0, bytes), row.colour}});
+        rest.erase(0, bytes);
+        key.clear();
+      } while (!rest.empty());
+    }
+    return table.render(style.width, style.colours);
+  }
+
+ private:
+  struct Row {
+    std::string key;
+    std::string value;
+    Colour colour;
+  };
+
+  // How many bytes of `text` (valid UTF-8) fill at most `columns`, at least one character.
+  static std::size_t bytes_of(const std::string& text, std::size_t columns) {
+    std::size_t end = 0;
+    while (end < text.size()) {
+      std::size_t next = end + 1;
+      while (next < text.size() && (static_cast<unsigned char>(text[next]) & 0xc0U) == 0x80U) {
+        ++next;
+      }
+      if (end > 0 && display_width(std::string_view(text).substr(0, next)) > columns) break;
+      end = next;
+    }
+    return end;
+  }
+
+  std::vector<Row> rows_;
+};
+
+void add_spec(Rows& rows, const AppSpec& spec) {
+  rows.add("script path", spec.script);
+  if (spec.shell) {
+    rows.add("shell command",
+             "the script is the text of a shell command, run by " +
+                 (spec.interpreter_path.empty() ? spec.interpreter : spec.interpreter_path));
+  }
+  rows.add("script args", spec.args.empty() ? "N/A" : quoted(spec.args));
+  rows.add("exec", command_line_of(spec));
+  rows.add("interpreter", or_not_known(spec.interpreter));
+  rows.add("interpreter args",
+           spec.interpreter_args.empty() ? "N/A" : quoted(spec.interpreter_args));
+  rows.add("exec cwd", spec.cwd);
+}
+
+void add_policy(Rows& rows, const AppSpec& spec) {
+  rows.add("autorestart", yes_no(spec.autorestart));
+  rows.add("max restarts", fmt::format("{} unstable ones (uptime below {})", spec.max_restarts,
+                                       milliseconds(spec.min_uptime)));
+  if (spec.restart_delay.count() > 0) rows.add("restart delay", milliseconds(spec.restart_delay));
+  if (spec.exp_backoff_restart_delay.count() > 0) {
+    rows.add("exp backoff restart delay", milliseconds(spec.exp_backoff_restart_delay));
+  }
+  if (!spec.stop_exit_codes.empty()) {
+    rows.add("stop exit codes", fmt::format("{}", fmt::join(spec.stop_exit_codes, ", ")));
+  }
+  rows.add("kill timeout", milliseconds(spec.kill_timeout));
+  if (spec.wait_ready) rows.add("wait ready", "yes, at most " + milliseconds(spec.listen_timeout));
+  if (spec.shutdown_with_message) rows.add("shutdown with message", "yes");
+  if (!spec.treekill) rows.add("tree kill", "no");
+}
+
+}  // namespace
+
+std::string command_line_of(const AppSpec& spec) {
+  std::vector<std::string> words = argv_of(spec);
+  // argv[0] may be a short name; what is executed is the whole path.
+  if (!words.empty()) words.front() = program_of(spec);
+  return quoted(words);
+}
+
+std::string describe(const InstanceStatus& one, const ListStyle& style) {
+  const Cell state = state_cell(one.state);
+  Rows rows;
+  rows.add("status", state.text, state.colour);
+  if (!one.reason.empty()) rows.add("reason", one.reason);
+  rows.add("name", one.name);
+  rows.add("namespace", one.name_space);
+  rows.add("version", or_not_known(one.version));
+  rows.add("pid", pid_cell(one).text);
+  rows.add("restarts", fmt::format("{}", one.restarts));
+  rows.add("unstable restarts", fmt::format("{}", one.unstable_restarts));
+  if (one.restart_delay.count() > 0) {
+    rows.add("present restart delay", milliseconds(one.restart_delay));
+  }
+  if (one.last_exit) rows.add("last exit", one.last_exit->describe());
+  rows.add("uptime", uptime_cell(one, style.now).text);
+  rows.add("cpu, memory", fmt::format("{}, {} (whole process tree)", cpu_text(one.cpu_percent),
+                                      memory_text(one.memory_bytes)));
+  if (one.detail) add_spec(rows, one.detail->spec);
+  if (one.detail) {
+    rows.add("error log path", one.detail->error_path);
+    rows.add("out log path", one.detail->out_path);
+    rows.add("pid path", one.detail->pid_path);
+  }
+  rows.add("script id", fmt::format("{}", one.pm_id));
+  rows.add("exec mode", fmt::format("{}_mode", to_string(one.exec_mode)));
+  if (one.detail) {
+    const AppSpec& spec = one.detail->spec;
+    const auto node_env = spec.env.find("NODE_ENV");
+    rows.add("node env", node_env == spec.env.end() ? "N/A" : node_env->second);
+    rows.add("instance",
+             fmt::format("{}={} of {}", spec.instance_var, one.instance_number, spec.instances));
+    add_policy(rows, spec);
+  }
+  rows.add("watch & reload", "no");
+  rows.add("created at", time_text(one.created_at));
+  rows.add("user", or_not_known(one.user));
+
+  const std::string title =
+      fmt::format(" Describing process with id {} - name {}", one.pm_id, printable(one.name));
+  const std::string shown = style.width ? shorten(title, *style.width) : title;
+  return (style.colours ? coloured(shown, Colour::bold) : shown) + "\n" + rows.render(style);
+}
+
+}  // namespace pmx::cli

@@ -1,0 +1,17 @@
+// What `describe` prints of one instance.
+#pragma once
+
+#include <string>
+
+#include "cli/render/list_table.h"
+#include "common/model/instance_status.h"
+
+namespace pmx::cli {
+
+// Tables of keys and values, long values on several lines of a narrow terminal. Needs the details.
+std::string describe(const InstanceStatus& instance, const ListStyle& style);
+
+// The command line as one would type it, quoted where a shell needs it.
+std::string command_line_of(const AppSpec& spec);
+
+}  // namespace pmx::cli

@@ -1,0 +1,122 @@
+#include "cli/render/jlist.h"
+
+#include <nlohmann/json.hpp>
+
+#include "common/config/secrets.h"
+#include "common/model/signal_name.h"
+
+namespace pmx::cli {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr int kSignalBase = 128;  // as shells report a death by signal
+
+Json environment(const Env& env) {
+  Json json = Json::object();
+  for (const auto& [key, value] : env) {
+    json[key] = is_secret(key, value) ? "[hidden]" : value;
+  }
+  return json;
+}
+
+void add_exit(Json& json, const std::optional<ExitStatus>& exit) {
+  if (!exit) return;
+  switch (exit->kind) {
+    case ExitStatus::Kind::exited:
+      json["exit_code"] = exit->value;
+      break;
+    case ExitStatus::Kind::signalled:
+      json["exit_code"] = kSignalBase + exit->value;
+      json["exit_signal"] = signal_name(exit->value);
+      break;
+    case ExitStatus::Kind::unknown:
+      json["exit_code"] = nullptr;
+      break;
+  }
+}
+
+void add_spec(Json& json, const AppSpec& spec) {
+  json["instances"] = spec.instances;
+  json["pm_exec_path"] = spec.script;
+  json["pm_cwd"] = spec.cwd;
+  json["exec_interpreter"] = spec.interpreter;
+  json["shell"] = spec.shell;
+  json["node_args"] = spec.interpreter_args;
+  if (!spec.args.empty()) json["args"] = spec.args;
+  json["autorestart"] = spec.autorestart;
+  json["treekill"] = spec.treekill;
+  json["merge_logs"] =
+      spec.merge_logs.value_or(spec.exec_mode == ExecMode::fork && !spec.instances_given);
+  json["wait_ready"] = spec.wait_ready;
+  json["shutdown_with_message"] = spec.shutdown_with_message;
+  json["kill_timeout"] = spec.kill_timeout.count();
+  json["listen_timeout"] = spec.listen_timeout.count();
+  json["max_restarts"] = spec.max_restarts;
+  json["min_uptime"] = spec.min_uptime.count();
+  if (spec.restart_delay.count() > 0) json["restart_delay"] = spec.restart_delay.count();
+  if (spec.exp_backoff_restart_delay.count() > 0) {
+    json["exp_backoff_restart_delay"] = spec.exp_backoff_restart_delay.count();
+  }
+  if (!spec.stop_exit_codes.empty()) json["stop_exit_codes"] = spec.stop_exit_codes;
+  json["instance_var"] = spec.instance_var;
+  json["env"] = environment(spec.env);
+}
+
+Json pm2_env(const InstanceStatus& one) {
+  // Variables first: an attribute of the same name is the attribute (pm2's trap 20 the other way).
+  Json json = one.detail ? environment(one.detail->spec.env) : Json::object();
+  json["name"] = one.name;
+  json["namespace"] = one.name_space;
+  json["version"] = one.version.empty() ? "N/A" : one.version;
+  json["pm_id"] = one.pm_id;
+  json["status"] = to_string(one.state);
+  json["reason"] = one.reason;
+  json["pm_uptime"] = one.started_at;
+  json["created_at"] = one.created_at;
+  json["restart_time"] = one.restarts;
+  json["unstable_restarts"] = one.unstable_restarts;
+  if (one.restart_delay.count() > 0) json["prev_restart_delay"] = one.restart_delay.count();
+  json["exec_mode"] = one.exec_mode == ExecMode::cluster ? "cluster_mode" : "fork_mode";
+  json["username"] = one.user;
+  json["watch"] = false;
+  add_exit(json, one.last_exit);
+  if (one.detail) {
+    add_spec(json, one.detail->spec);
+    json["pm_out_log_path"] = one.detail->out_path;
+    json["pm_err_log_path"] = one.detail->error_path;
+    json["pm_pid_path"] = one.detail->pid_path;
+    json["unique_id"] = one.detail->unique_id;
+    json[one.detail->spec.instance_var] = one.instance_number;
+  }
+  // pm2's agent fields, always empty here; exporters read them without asking whether they exist.
+  json["axm_actions"] = Json::array();
+  json["axm_monitor"] = Json::object();
+  json["axm_options"] = Json::object();
+  json["axm_dynamic"] = Json::object();
+  json["pmx"] = false;
+  json["vizion"] = false;
+  json["automation"] = false;
+  json["versioning"] = nullptr;
+  return json;
+}
+
+}  // namespace
+
+std::string jlist(const std::vector<InstanceStatus>& instances) {
+  Json list = Json::array();
+  for (const InstanceStatus& one : instances) {
+    const bool online = one.state == InstanceState::online;
+    Json json;
+    if (one.ever_spawned || one.pid != 0) json["pid"] = one.pid;
+    json["name"] = one.name;
+    json["pm_id"] = one.pm_id;
+    json["monit"] = {{"memory", online ? one.memory_bytes : 0},
+                     {"cpu", online ? one.cpu_percent : 0.0}};
+    json["pm2_env"] = pm2_env(one);
+    list.push_back(std::move(json));
+  }
+  return list.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace pmx::cli

@@ -1,0 +1,15 @@
+// The JSON of `jlist`, with pm2's field names (pm2-surface 12.3), so that scripts keep working.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/model/instance_status.h"
+
+namespace pmx::cli {
+
+// A compact array without final newline. Instances should have details. Values of variables that
+// look secret are "[hidden]".
+std::string jlist(const std::vector<InstanceStatus>& instances);
+
+}  // namespace pmx::cli

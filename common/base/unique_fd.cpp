@@ -1,0 +1,9 @@
+#include "common/base/unique_fd.h"
+
+#include <unistd.h>
+
+namespace pmx {
+
+void close_fd(int fd) noexcept { ::close(fd); }
+
+}  // namespace pmx

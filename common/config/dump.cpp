@@ -1,0 +1,294 @@
+#include "common/config/dump.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/base/text.h"
+#include "common/config/json_values.h"
+#include "common/sys/file.h"
+
+namespace pmx {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr mode_t kPrivateFile = 0600;
+constexpr std::string_view kOwnKey = "pmx";  // what has no name in pm2
+constexpr std::string_view kOmittedKey = "pmx_omitted_env";
+
+Json to_value(const std::string& text) { return values::bytes_json(text); }
+Json to_value(bool value) { return value; }
+Json to_value(int value) { return value; }
+Json to_value(Millis value) { return value.count(); }
+Json to_value(const std::vector<int>& codes) { return codes; }
+Json to_value(const std::optional<bool>& value) { return value ? Json(*value) : Json(); }
+Json to_value(const std::vector<std::string>& words) {
+  Json list = Json::array();
+  for (const std::string& word : words) list.push_back(values::bytes_json(word));
+  return list;
+}
+
+template <class T>
+bool from_value(const Json& in, T& out) {
+  return values::read(in, out);
+}
+bool from_value(const Json& in, std::string& out) { return values::read_bytes(in, out); }
+bool from_value(const Json& in, std::vector<std::string>& out) {
+  if (!in.is_array()) return values::read(in, out);
+  std::vector<std::string> words;
+  for (const Json& element : in) {
+    std::string word;
+    if (!values::read_bytes(element, word)) return values::read(in, out);
+    words.push_back(std::move(word));
+  }
+  out = std::move(words);
+  return true;
+}
+bool from_value(const Json& in, Env& out) {
+  if (!values::read(in, out)) return false;
+  for (auto& [name, value] : out) {
+    if (const auto written = in.find(name); written->is_array())
+      values::read_bytes(*written, value);
+  }
+  return true;
+}
+
+struct Field {
+  std::string_view name;
+  Json (*write)(const AppSpec& spec);
+  bool (*read)(const Json& in, AppSpec& spec);
+  std::string_view expected;
+};
+
+template <auto Member>
+Field field(std::string_view name) {
+  return {name, [](const AppSpec& spec) { return to_value(spec.*Member); },
+          [](const Json& in, AppSpec& spec) { return from_value(in, spec.*Member); },
+          values::expected(AppSpec{}.*Member)};
+}
+
+// Under pm2's names.
+const std::vector<Field>& pm2_fields() {
+  static const std::vector<Field> fields{
+      field<&AppSpec::name>("name"),
+      field<&AppSpec::name_space>("namespace"),
+      field<&AppSpec::version>("version"),
+      field<&AppSpec::script>("pm_exec_path"),
+      field<&AppSpec::cwd>("pm_cwd"),
+      field<&AppSpec::interpreter>("exec_interpreter"),
+      field<&AppSpec::interpreter_args>("node_args"),
+      field<&AppSpec::args>("args"),
+      field<&AppSpec::instances>("instances"),
+      field<&AppSpec::instance_var>("instance_var"),
+      field<&AppSpec::merge_logs>("merge_logs"),
+      field<&AppSpec::autorestart>("autorestart"),
+      field<&AppSpec::max_restarts>("max_restarts"),
+      field<&AppSpec::min_uptime>("min_uptime"),
+      field<&AppSpec::restart_delay>("restart_delay"),
+      field<&AppSpec::exp_backoff_restart_delay>("exp_backoff_restart_delay"),
+      field<&AppSpec::stop_exit_codes>("stop_exit_codes"),
+      field<&AppSpec::kill_timeout>("kill_timeout"),
+      field<&AppSpec::listen_timeout>("listen_timeout"),
+      field<&AppSpec::wait_ready>("wait_ready"),
+      field<&AppSpec::shutdown_with_message>("shutdown_with_message"),
+      field<&AppSpec::treekill>("treekill"),
+      field<&AppSpec::user>("username"),
+  };
+  return fields;
+}
+
+// Under kOwnKey.
+const std::vector<Field>& own_fields() {
+  static const std::vector<Field> fields{
+      field<&AppSpec::shell>("shell"),
+      field<&AppSpec::interpreter_path>("interpreter_path"),
+      field<&AppSpec::instances_given>("instances_given"),
+      field<&AppSpec::out_file>("out_file"),
+      field<&AppSpec::error_file>("error_file"),
+  };
+  return fields;
+}
+
+void write_fields(Json& out, const std::vector<Field>& fields, const AppSpec& spec) {
+  for (const Field& one : fields) {
+    Json value = one.write(spec);
+    if (!value.is_null()) out[std::string(one.name)] = std::move(value);
+  }
+}
+
+Json entry_json(const DumpEntry& entry) {
+  const AppSpec& spec = entry.spec;
+  Json out = Json::object();
+  write_fields(out, pm2_fields(), spec);
+  write_fields(out[std::string(kOwnKey)], own_fields(), spec);
+  out["exec_mode"] = fmt::format("{}_mode", to_string(spec.exec_mode));
+  out["status"] = to_string(entry.state);
+  out["restart_time"] = entry.restarts;
+  out["created_at"] = entry.created_at;
+  out["pm_out_log_path"] = values::bytes_json(entry.out_path);
+  out["pm_err_log_path"] = values::bytes_json(entry.error_path);
+  out["pm_pid_path"] = values::bytes_json(entry.pid_path);
+  Json env = Json::object();
+  Json omitted = Json::array();
+  for (const auto& [name, value] : spec.env) {
+    if (!is_utf8(name)) continue;  // cannot be a key; no program reads such a variable
+    if (is_secret(name, value)) {
+      omitted.push_back(name);
+    } else {
+      env[name] = values::bytes_json(value);
+    }
+  }
+  out["env"] = std::move(env);
+  out[std::string(kOmittedKey)] = std::move(omitted);
+  // Last, so that no name that a user chose replaces a field.
+  const auto [at, is_new] = out.emplace(spec.instance_var, entry.instance_number);
+  if (!is_new) out[std::string(kOwnKey)]["instance_number"] = entry.instance_number;
+  return out;
+}
+
+class EntryReader {
+ public:
+  EntryReader(const Json& in, std::size_t index) : in_(in), label_(fmt::format("entry {}", index)) {
+    if (!in.is_object()) refuse("expected an object");
+    const auto name = in.find("name");
+    if (name != in.end() && name->is_string()) label_ += " (" + name->get<std::string>() + ")";
+  }
+
+  DumpEntry read() {
+    AppSpec& spec = entry_.spec;
+    read_fields(in_, pm2_fields());
+    for (const char* key : {"name", "pm_exec_path", "pm_cwd"}) {
+      if (in_.find(key) == in_.end()) refuse(fmt::format("field \"{}\" is missing", key));
+    }
+    if (spec.interpreter.empty()) refuse("field \"exec_interpreter\" is missing");
+    if (spec.instances < 1) spec.instances = 1;
+    spec.instances = std::min(spec.instances, AppSpec::kMaxInstances);
+    std::optional<ExecMode> mode;
+    take("exec_mode", mode);
+    spec.exec_mode = mode.value_or(ExecMode::fork);
+    std::string state = "online";
+    take("status", state);
+    // A state that is not known here was some kind of wish to run.
+    entry_.state = instance_state_from(state).value_or(InstanceState::online);
+    take("restart_time", entry_.restarts);
+    if (const auto created = in_.find("created_at");
+        created != in_.end() && created->is_number_integer()) {
+      entry_.created_at = created->get<WallMillis>();
+    }
+    take("pm_out_log_path", entry_.out_path);
+    take("pm_err_log_path", entry_.error_path);
+    take("pm_pid_path", entry_.pid_path);
+    take("env", spec.env);
+    take(kOmittedKey, entry_.omitted_env);
+    take(spec.instance_var, entry_.instance_number);
+    if (const auto own = in_.find(kOwnKey); own != in_.end() && own->is_object()) {
+      read_fields(*own, own_fields());
+      if (const auto number = own->find("instance_number"); number != own->end()) {
+        values::read(*number, entry_.instance_number);
+      }
+    } else {
+      translate_from_pm2();
+    }
+    return std::move(entry_);
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& what) const {
+    throw Error(ErrorCode::invalid_spec, fmt::format("saved list: {}: {}", label_, what));
+  }
+
+  void read_fields(const Json& in, const std::vector<Field>& fields) {
+    for (const Field& one : fields) {
+      const auto found = in.find(one.name);
+      if (found == in.end() || found->is_null() || one.read(*found, entry_.spec)) continue;
+      refuse(fmt::format("field \"{}\": expected {}, not {}", one.name, one.expected,
+                         values::shown(*found)));
+    }
+  }
+
+  template <class T>
+  void take(std::string_view name, T& out) {
+    const auto found = in_.find(name);
+    if (found == in_.end() || found->is_null() || from_value(*found, out)) return;
+    refuse(fmt::format("field \"{}\": expected {}, not {}", name, values::expected(out),
+                       values::shown(*found)));
+  }
+
+  // pm2 keeps its own variables and its modules' settings (objects) among the app's.
+  void translate_from_pm2() {
+    AppSpec& spec = entry_.spec;
+    std::erase_if(spec.env, [&](const auto& variable) {
+      const std::string& name = variable.first;
+      const auto original = in_.at("env").find(name);
+      return name.starts_with("PM2_") || name == "unique_id" || name == spec.instance_var ||
+             original->is_object();
+    });
+    spec.instances_given = spec.exec_mode == ExecMode::cluster || spec.merge_logs == false;
+    if (spec.version == "N/A") spec.version.clear();
+    spec.out_file = own_log_file(entry_.out_path, "out");
+    spec.error_file = own_log_file(entry_.error_path, "error");
+  }
+
+  // A path of pm2's as a user's wish: without the instance's id; empty if it is pm2's default.
+  [[nodiscard]] std::string own_log_file(const std::string& path, std::string_view stream) const {
+    constexpr std::string_view kEnding = ".log";
+    if (!path.ends_with(kEnding)) return path;
+    std::string stem = path.substr(0, path.size() - kEnding.size());
+    if (!entry_.spec.merge_logs.value_or(false)) {
+      const std::size_t dash = stem.find_last_not_of("0123456789");
+      if (dash != std::string::npos && dash + 1 < stem.size() && stem[dash] == '-') {
+        stem.resize(dash);
+      }
+    }
+    const std::string usual = fmt::format("/logs/{}-{}", file_stem_of(entry_.spec.name), stream);
+    return stem.ends_with(usual) ? std::string() : stem + std::string(kEnding);
+  }
+
+  const Json& in_;
+  std::string label_;
+  DumpEntry entry_;
+};
+
+}  // namespace
+
+DumpEntry dump_entry_of(const InstanceStatus& status) {
+  const InstanceStatus::Detail& detail = status.detail.value();
+  return {detail.spec,       status.state,      status.instance_number,
+          status.restarts,   status.created_at, detail.out_path,
+          detail.error_path, detail.pid_path,   {}};
+}
+
+std::string dump_text(const std::vector<DumpEntry>& entries) {
+  Json list = Json::array();
+  for (const DumpEntry& entry : entries) list.push_back(entry_json(entry));
+  return list.dump(2) + "\n";
+}
+
+std::vector<DumpEntry> read_dump(std::string_view text) {
+  const Json list = Json::parse(text, nullptr, false);
+  if (!list.is_array()) {
+    throw Error(ErrorCode::invalid_spec, "saved list: it is not a JSON list, or cut off");
+  }
+  std::vector<DumpEntry> entries;
+  for (std::size_t index = 0; index < list.size(); ++index) {
+    entries.push_back(EntryReader(list[index], index).read());
+  }
+  return entries;
+}
+
+void write_dump(const Paths& paths, std::string_view text) {
+  const std::optional<std::string> previous = sys::read_file(paths.dump());
+  // A damaged list must not push out the last good one.
+  if (previous && Json::accept(*previous)) {
+    sys::replace_file(paths.dump_backup(), *previous, kPrivateFile);
+  }
+  sys::replace_file(paths.dump(), text, kPrivateFile);
+}
+
+}  // namespace pmx

@@ -1,0 +1,204 @@
+#include "common/config/ecosystem_keys.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/config/cpu_count.h"
+#include "common/config/json_values.h"
+
+namespace pmx {
+namespace {
+
+using Json = nlohmann::json;
+
+template <auto Member>
+constexpr EcosystemKey option(std::string_view name, std::string_view aliases = {}) {
+  return {name, aliases, values::expected(AppSpec{}.*Member),
+          [](const Json& value, LaunchRequest& app) {
+            return values::read(value, app.options.*Member);
+          }};
+}
+
+template <auto Member>
+constexpr EcosystemKey wish(std::string_view name, std::string_view aliases = {}) {
+  return {name, aliases, values::expected(LaunchRequest{}.*Member),
+          [](const Json& value, LaunchRequest& app) { return values::read(value, app.*Member); }};
+}
+
+bool set_instances(const Json& value, LaunchRequest& app) {
+  if (!value.is_string() && !value.is_number()) return false;
+  const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+  try {
+    resolve_instances(text, 1);
+  } catch (const Error&) {
+    return false;
+  }
+  app.instances = text;
+  return true;
+}
+
+const std::vector<EcosystemKey>& keys() {
+  static const std::vector<EcosystemKey> table{
+      wish<&LaunchRequest::target>("script", "exec cmd command"),
+      wish<&LaunchRequest::interpreter>("interpreter", "exec_interpreter"),
+      wish<&LaunchRequest::cwd>("cwd"),
+      wish<&LaunchRequest::env>("env"),
+      wish<&LaunchRequest::exec_mode>("exec_mode"),
+      {"instances", "", "a number from 1 to 1024, \"max\" or 0, or -1, -2, ...", set_instances},
+      option<&AppSpec::name>("name"),
+      option<&AppSpec::name_space>("namespace"),
+      option<&AppSpec::args>("args"),
+      option<&AppSpec::interpreter_args>("interpreter_args", "node_args"),
+      option<&AppSpec::instance_var>("instance_var"),
+      option<&AppSpec::out_file>("out_file", "out output out_log"),
+      option<&AppSpec::error_file>("error_file", "error err err_file err_log"),
+      option<&AppSpec::merge_logs>("merge_logs", "combine_logs"),
+      option<&AppSpec::autorestart>("autorestart"),
+      option<&AppSpec::max_restarts>("max_restarts"),
+      option<&AppSpec::min_uptime>("min_uptime"),
+      option<&AppSpec::restart_delay>("restart_delay"),
+      option<&AppSpec::exp_backoff_restart_delay>("exp_backoff_restart_delay"),
+      option<&AppSpec::stop_exit_codes>("stop_exit_codes"),
+      option<&AppSpec::kill_timeout>("kill_timeout"),
+      option<&AppSpec::listen_timeout>("listen_timeout"),
+      option<&AppSpec::wait_ready>("wait_ready"),
+      option<&AppSpec::shutdown_with_message>("shutdown_with_message"),
+      option<&AppSpec::treekill>("treekill"),
+  };
+  return table;
+}
+
+enum class Matters { unless_off, unless_true, never };
+struct IgnoredRow {
+  std::string_view name;
+  Matters matters;
+};
+constexpr std::array kIgnored{
+    IgnoredRow{"append_env_to_name", Matters::unless_off},
+    IgnoredRow{"autostart", Matters::unless_true},
+    IgnoredRow{"cron", Matters::unless_off},
+    IgnoredRow{"cron_restart", Matters::unless_off},
+    IgnoredRow{"disable_logs", Matters::unless_off},
+    IgnoredRow{"execute_command", Matters::unless_off},
+    IgnoredRow{"filter_env", Matters::unless_off},
+    IgnoredRow{"force", Matters::unless_off},
+    IgnoredRow{"gid", Matters::unless_off},
+    IgnoredRow{"ignore_watch", Matters::never},  // says nothing without `watch`
+    IgnoredRow{"increment_var", Matters::unless_off},
+    IgnoredRow{"log", Matters::unless_off},
+    IgnoredRow{"log_date_format", Matters::unless_off},
+    IgnoredRow{"log_file", Matters::unless_off},
+    IgnoredRow{"log_type", Matters::unless_off},
+    IgnoredRow{"max_memory_restart", Matters::unless_off},
+    IgnoredRow{"name_prefix", Matters::unless_off},
+    IgnoredRow{"pid", Matters::unless_off},
+    IgnoredRow{"pid_file", Matters::unless_off},
+    IgnoredRow{"port", Matters::unless_off},
+    IgnoredRow{"post_update", Matters::unless_off},
+    IgnoredRow{"source_map_support", Matters::unless_off},
+    IgnoredRow{"time", Matters::unless_off},
+    IgnoredRow{"uid", Matters::unless_off},
+    IgnoredRow{"user", Matters::unless_off},
+    IgnoredRow{"watch", Matters::unless_off},
+    IgnoredRow{"watch_delay", Matters::never},
+    IgnoredRow{"watch_options", Matters::never},
+    // Of pm2's inside, its agent or another system: nothing is missing here.
+    IgnoredRow{"automation", Matters::never},
+    IgnoredRow{"deep_monitoring", Matters::never},
+    IgnoredRow{"disable_source_map_support", Matters::never},
+    IgnoredRow{"disable_trace", Matters::never},
+    IgnoredRow{"event_loop_inspector", Matters::never},
+    IgnoredRow{"install_url", Matters::never},
+    IgnoredRow{"io", Matters::never},
+    IgnoredRow{"kill_retry_time", Matters::never},
+    IgnoredRow{"pmx", Matters::never},
+    IgnoredRow{"trace", Matters::never},
+    IgnoredRow{"username", Matters::never},
+    IgnoredRow{"v8", Matters::never},
+    IgnoredRow{"vizion", Matters::never},
+    IgnoredRow{"windows_hide", Matters::never},
+    IgnoredRow{"write", Matters::never},
+};
+
+bool is_off(const Json& value) {
+  return value.is_null() || value == false || value == 0 || value == "" || value == "0" ||
+         (value.is_array() && value.empty());
+}
+
+// "outFile" becomes "out_file"; names with underscores stay as they are.
+std::string snake_case(std::string_view key) {
+  if (key.find('_') != std::string_view::npos) return std::string(key);
+  std::string snake;
+  for (const char c : key) {
+    const auto letter = static_cast<unsigned char>(c);
+    if (std::isupper(letter) != 0) snake.push_back('_');
+    snake.push_back(static_cast<char>(std::tolower(letter)));
+  }
+  return snake;
+}
+
+bool has_word(std::string_view words, std::string_view word) {
+  return (' ' + std::string(words) + ' ').find(' ' + std::string(word) + ' ') != std::string::npos;
+}
+
+// How many letters must be added, taken out or changed.
+std::size_t edits(std::string_view from, std::string_view to) {
+  std::vector<std::size_t> row(to.size() + 1);
+  for (std::size_t j = 0; j <= to.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= from.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= to.size(); ++j) {
+      const std::size_t change = diagonal + (from[i - 1] == to[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({change, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row[to.size()];
+}
+
+}  // namespace
+
+const EcosystemKey* find_ecosystem_key(std::string_view key) {
+  const std::string name = snake_case(key);
+  for (const EcosystemKey& row : keys()) {
+    if (row.name == name || (name.find(' ') == std::string::npos && has_word(row.aliases, name))) {
+      return &row;
+    }
+  }
+  return nullptr;
+}
+
+std::optional<IgnoredKey> find_ignored_key(std::string_view key, const Json& value) {
+  const std::string name = snake_case(key);
+  for (const IgnoredRow& row : kIgnored) {
+    if (row.name != name) continue;
+    const bool usual = row.matters == Matters::never || value.is_null() ||
+                       (row.matters == Matters::unless_true && value == true) ||
+                       (row.matters == Matters::unless_off && is_off(value));
+    return IgnoredKey{!usual};
+  }
+  return std::nullopt;
+}
+
+std::string nearest_ecosystem_key(std::string_view key) {
+  constexpr std::size_t kLongest = 40;
+  if (key.size() > kLongest) return {};
+  const std::string name = snake_case(key);
+  std::string nearest;
+  std::size_t least = 1 + std::min<std::size_t>(name.size() / 3, 3);
+  for (const EcosystemKey& row : keys()) {
+    const std::size_t distance = edits(name, row.name);
+    if (distance < least) {
+      least = distance;
+      nearest = row.name;
+    }
+  }
+  return nearest;
+}
+
+}  // namespace pmx

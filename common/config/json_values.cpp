@@ -1,0 +1,126 @@
+#include "common/config/json_values.h"
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "common/base/text.h"
+#include "common/config/words.h"
+
+namespace pmx::values {
+namespace {
+
+constexpr std::size_t kLongestShown = 40;
+constexpr int kLastExitCode = 255;
+
+// `{"PORT": 3000}` means the text 3000, `[1,2]` its JSON.
+std::string as_text(const Json& in) { return in.is_string() ? in.get<std::string>() : in.dump(); }
+
+bool is_scalar(const Json& in) { return in.is_string() || in.is_number() || in.is_boolean(); }
+
+}  // namespace
+
+bool read(const Json& in, std::string& out) {
+  if (!in.is_string()) return false;
+  out = in.get<std::string>();
+  return true;
+}
+
+bool read(const Json& in, bool& out) {
+  if (!in.is_boolean()) return false;
+  out = in.get<bool>();
+  return true;
+}
+
+bool read(const Json& in, int& out) {
+  const std::optional<int> number = is_scalar(in) ? parse_integer(as_text(in)) : std::nullopt;
+  if (!number || *number < 0) return false;
+  out = *number;
+  return true;
+}
+
+bool read(const Json& in, Millis& out) {
+  const auto duration = is_scalar(in) ? parse_duration(as_text(in)) : std::nullopt;
+  if (!duration) return false;
+  out = *duration;
+  return true;
+}
+
+bool read(const Json& in, std::vector<std::string>& out) {
+  if (in.is_string()) {
+    out = split_words(in.get<std::string>());
+    return true;
+  }
+  if (!in.is_array()) return false;
+  std::vector<std::string> words;
+  for (const Json& word : in) {
+    if (!is_scalar(word)) return false;
+    words.push_back(as_text(word));
+  }
+  out = std::move(words);
+  return true;
+}
+
+bool read(const Json& in, std::vector<int>& out) {
+  if (is_scalar(in) && !in.is_boolean()) {
+    auto codes = parse_exit_codes(as_text(in));
+    if (codes) out = std::move(*codes);
+    return codes.has_value();
+  }
+  if (!in.is_array()) return false;
+  std::vector<int> codes;
+  for (const Json& element : in) {
+    int code = 0;
+    if (!read(element, code) || code > kLastExitCode) return false;
+    codes.push_back(code);
+  }
+  out = std::move(codes);
+  return true;
+}
+
+bool read(const Json& in, Env& out) {
+  if (!in.is_object()) return false;
+  Env env;
+  for (const auto& [name, value] : in.items()) {
+    if (!value.is_null()) env[name] = as_text(value);
+  }
+  out = std::move(env);
+  return true;
+}
+
+bool read(const Json& in, std::optional<ExecMode>& out) {
+  const auto mode = in.is_string() ? exec_mode_from(in.get<std::string>()) : std::nullopt;
+  if (mode) out = mode;
+  return mode.has_value();
+}
+
+Json bytes_json(const std::string& bytes) {
+  if (is_utf8(bytes)) return bytes;
+  Json list = Json::array();
+  for (const char byte : bytes) list.push_back(static_cast<unsigned char>(byte));
+  return list;
+}
+
+bool read_bytes(const Json& in, std::string& out) {
+  if (in.is_string()) return read(in, out);
+  if (!in.is_array()) return false;
+  std::string bytes;
+  for (const Json& element : in) {
+    int byte = 0;
+    if (!element.is_number_integer() || !read(element, byte)) return false;
+    if (byte > std::numeric_limits<unsigned char>::max()) return false;
+    bytes.push_back(static_cast<char>(static_cast<unsigned char>(byte)));
+  }
+  out = std::move(bytes);
+  return true;
+}
+
+std::string shown(const Json& in) {
+  std::string text = in.dump();
+  if (text.size() <= kLongestShown) return text;
+  text.resize(kLongestShown);
+  while (!is_utf8(text)) text.pop_back();
+  return text + "...";
+}
+
+}  // namespace pmx::values

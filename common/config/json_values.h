@@ -1,0 +1,64 @@
+// Values of JSON files that people write: a type and its usual other spellings. Internal to
+// common/config.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/model/app_spec.h"
+
+namespace pmx::values {
+
+using Json = nlohmann::json;
+
+// Each read() takes what it accepts and returns false for anything else, leaving `out` as it was.
+bool read(const Json& in, std::string& out);
+bool read(const Json& in, bool& out);
+bool read(const Json& in, int& out);     // not negative; also "5"
+bool read(const Json& in, Millis& out);  // milliseconds, "1500", "5s", "10m", "1h"
+bool read(const Json& in, std::vector<std::string>& out);  // a list, or a text of words
+bool read(const Json& in, std::vector<int>& out);          // exit codes: a list, 3, "0,3"
+bool read(const Json& in, Env& out);  // an object; other values than texts are turned into text
+bool read(const Json& in, std::optional<ExecMode>& out);
+template <class T>
+bool read(const Json& in, std::optional<T>& out) {
+  T value{};
+  if (!read(in, value)) return false;
+  out = std::move(value);
+  return true;
+}
+
+// What the read() of a type accepts, in words.
+constexpr std::string_view expected(const std::string&) { return "a text"; }
+constexpr std::string_view expected(const bool&) { return "true or false"; }
+constexpr std::string_view expected(const int&) { return "a whole number, not negative"; }
+constexpr std::string_view expected(const Millis&) {
+  return "milliseconds, or a text like \"5s\", \"10m\", \"1h\"";
+}
+constexpr std::string_view expected(const std::vector<std::string>&) {
+  return "a list of texts, or one text";
+}
+constexpr std::string_view expected(const std::vector<int>&) {
+  return "exit codes from 0 to 255, as a list or a number";
+}
+constexpr std::string_view expected(const Env&) { return "an object"; }
+constexpr std::string_view expected(const std::optional<ExecMode>&) {
+  return "\"fork\" or \"cluster\"";
+}
+template <class T>
+constexpr std::string_view expected(const std::optional<T>&) {
+  return expected(T{});
+}
+
+// Environment and arguments are bytes, JSON is UTF-8: what is not UTF-8 is written as a list of
+// byte values.
+Json bytes_json(const std::string& bytes);
+bool read_bytes(const Json& in, std::string& out);
+
+// `in` for a message: short, in one line.
+std::string shown(const Json& in);
+
+}  // namespace pmx::values

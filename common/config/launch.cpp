@@ -1,0 +1,212 @@
+#include "common/config/launch.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <system_error>
+
+#include "common/base/error.h"
+#include "common/config/cpu_count.h"
+#include "common/config/executable_search.h"
+#include "common/config/interpreter.h"
+#include "common/config/launch_target.h"
+#include "common/config/package_json.h"
+#include "common/config/words.h"
+
+namespace pmx {
+namespace {
+
+namespace fs = std::filesystem;
+
+// "<name>-error-<id>.log" must be a file name.
+constexpr std::size_t kLongestName = 200;
+
+// Set by pmx in its apps, or by whoever started pmx, for one process: never for others.
+constexpr std::array<std::string_view, 9> kProcessVariables{"NODE_CHANNEL_FD",
+                                                            "NODE_CHANNEL_SERIALIZATION_MODE",
+                                                            "NODE_UNIQUE_ID",
+                                                            "NODE_APP_INSTANCE",
+                                                            "LISTEN_FDS",
+                                                            "LISTEN_PID",
+                                                            "LISTEN_FDNAMES",
+                                                            "NOTIFY_SOCKET",
+                                                            "pm_id"};
+// Too general to be taken out unless an app of pmx runs us, which PMX_TOKEN tells.
+constexpr std::string_view kTokenVariable = "PMX_TOKEN";
+constexpr std::array<std::string_view, 6> kInsideAppVariables{
+    "name", "namespace", "unique_id", "exec_mode", "restart_time", "pm_uptime"};
+
+[[noreturn]] void refuse(const std::string& message, std::string hint = {}) {
+  throw Error(ErrorCode::invalid_spec, message, std::move(hint));
+}
+
+std::string value_of(const Env& env, std::string_view name) {
+  const auto found = env.find(name);
+  return found == env.end() ? std::string() : found->second;
+}
+
+Env app_environment(const LaunchRequest& request) {
+  Env env = request.environment;
+  for (const std::string_view name : kProcessVariables) env.erase(std::string(name));
+  if (env.erase(std::string(kTokenVariable)) != 0) {
+    for (const std::string_view name : kInsideAppVariables) env.erase(std::string(name));
+  }
+  for (const auto& [name, value] : request.env) env.insert_or_assign(name, value);
+  return env;
+}
+
+std::string working_directory(const LaunchRequest& request, const std::string& home_dir) {
+  const std::string cwd = absolute_path(request.cwd.value_or("."), request.current_dir, home_dir);
+  std::error_code error;
+  if (fs::is_directory(cwd, error)) return cwd;
+  refuse(fmt::format("the working directory {} {}", cwd,
+                     fs::exists(cwd, error) ? "is not a directory" : "does not exist"),
+         "create it, or give another cwd");
+}
+
+std::string log_file(const std::string& wish, const std::string& cwd, const std::string& home_dir) {
+  if (wish.empty()) return {};
+  if (wish == "NULL") return "/dev/null";
+  return absolute_path(wish, cwd, home_dir);
+}
+
+void check_name(const std::string& name) {
+  const bool has_control = std::any_of(name.begin(), name.end(), [](char c) {
+    return static_cast<unsigned char>(c) < ' ' || c == '\x7f';
+  });
+  if (has_control) refuse("the name has control characters in it", "give another name");
+  if (name.size() > kLongestName) {
+    refuse(fmt::format("the name has {} bytes, at most {} are possible", name.size(), kLongestName),
+           "give a shorter name");
+  }
+}
+
+// At a boundary of UTF-8 characters.
+std::string shortened(std::string name) {
+  if (name.size() <= kLongestName) return name;
+  std::size_t end = kLongestName;
+  while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xc0U) == 0x80U) --end;
+  name.resize(end);
+  return name;
+}
+
+void choose_mode(const LaunchRequest& request, AppSpec& spec) {
+  spec.instances_given = request.instances.has_value();
+  if (request.instances) spec.instances = resolve_instances(*request.instances, usable_cores());
+  const bool node = is_node(spec.interpreter);
+  spec.exec_mode =
+      request.exec_mode.value_or(spec.instances_given && node ? ExecMode::cluster : ExecMode::fork);
+  if (spec.exec_mode == ExecMode::cluster && !node) {
+    refuse(fmt::format("exec_mode cluster needs Node.js, but the interpreter is \"{}\"",
+                       spec.interpreter),
+           "leave exec_mode out, or use \"fork\"");
+  }
+}
+
+std::string user_of(const Env& environment) {
+  for (const std::string_view name : {"USER", "LOGNAME"}) {
+    if (std::string user = value_of(environment, name); !user.empty()) return user;
+  }
+  return std::to_string(::getuid());
+}
+
+}  // namespace
+
+AppSpec make_app_spec(const LaunchRequest& request) {
+  AppSpec spec = request.options;
+  spec.env = app_environment(request);
+  const std::string home_dir = value_of(request.environment, "HOME");
+  spec.cwd = working_directory(request, home_dir);
+  const ExecutableSearch search(value_of(spec.env, "PATH"), spec.cwd);
+
+  // A wished interpreter runs files; only a shell would know what to do with a command.
+  LaunchTarget target =
+      resolve_target(request.target, spec.cwd, home_dir, !request.interpreter, search);
+  spec.script = std::move(target.script);
+  spec.shell = target.shell;
+  Interpreter interpreter;
+  try {
+    interpreter = spec.shell ? shell_interpreter(search)
+                  : request.interpreter
+                      ? wished_interpreter(*request.interpreter, spec.script, search)
+                      : choose_interpreter(spec.script, search);
+  } catch (const std::system_error& error) {
+    refuse(error.what());
+  }
+  spec.interpreter = std::move(interpreter.name);
+  spec.interpreter_path = std::move(interpreter.path);
+  // Else Python keeps what it prints to a pipe for itself until it has 8 KiB of it.
+  if (interpreter.python) spec.env.emplace("PYTHONUNBUFFERED", "1");
+  choose_mode(request, spec);
+
+  if (spec.name.empty()) {
+    spec.name = shortened(default_name(
+        spec.shell ? request.target : absolute_path(request.target, spec.cwd, home_dir)));
+  }
+  check_name(spec.name);
+  spec.version = nearest_package_version(target.directory);
+  spec.out_file = log_file(spec.out_file, spec.cwd, home_dir);
+  spec.error_file = log_file(spec.error_file, spec.cwd, home_dir);
+  spec.user = user_of(request.environment);
+  return spec;
+}
+
+void resolve_interpreter(AppSpec& spec) {
+  if (!spec.interpreter_path.empty() || spec.interpreter == "none") return;
+  const ExecutableSearch search(value_of(spec.env, "PATH"), spec.cwd);
+  spec.interpreter_path = wished_interpreter(spec.interpreter, spec.script, search).path;
+}
+
+std::string program_of(const AppSpec& spec) {
+  return spec.interpreter_path.empty() ? spec.script : spec.interpreter_path;
+}
+
+std::vector<std::string> argv_of(const AppSpec& spec) {
+  std::vector<std::string> argv;
+  if (!spec.interpreter_path.empty()) {
+    argv.push_back(spec.interpreter_path);
+    argv.insert(argv.end(), spec.interpreter_args.begin(), spec.interpreter_args.end());
+  }
+  if (spec.shell) argv.emplace_back("-c");
+  argv.push_back(spec.script);
+  // The word after the text of -c is its $0.
+  if (spec.shell && !spec.args.empty()) argv.push_back(spec.interpreter);
+  argv.insert(argv.end(), spec.args.begin(), spec.args.end());
+  return argv;
+}
+
+std::pair<std::string, std::vector<std::string>> command_of(const AppSpec& spec) {
+  return {program_of(spec), argv_of(spec)};
+}
+
+std::string default_name(std::string_view target) {
+  std::string_view path = target;
+  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+  std::string_view name = path.substr(path.find_last_of('/') + 1);
+  const std::size_t dot = name.find_last_of('.');
+  if (dot != std::string_view::npos && dot != 0) name = name.substr(0, dot);
+  return std::string(name.empty() ? target : name);
+}
+
+bool looks_like_config(std::string_view target) {
+  constexpr std::array<std::string_view, 7> kEndings{
+      ".json", ".yml", ".yaml", ".toml", ".config.js", ".config.cjs", ".config.mjs"};
+  return std::any_of(kEndings.begin(), kEndings.end(), [target](std::string_view ending) {
+    const std::size_t at = target.find(ending);
+    return at != std::string_view::npos && (!has_blank(target) || target.ends_with(ending));
+  });
+}
+
+bool looks_like_name(const std::string& target) {
+  if (target.empty() || target.starts_with('/') || target == "-" || parse_integer(target)) {
+    return false;
+  }
+  if (target.find_first_of("/.") == std::string::npos && !has_blank(target)) return true;
+  std::error_code error;
+  return !fs::exists(target, error);
+}
+
+}  // namespace pmx

@@ -1,0 +1,55 @@
+// What `list`, `jlist` and `show` say about one instance: a snapshot, no behaviour.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/base/clock.h"
+#include "common/model/app_spec.h"
+#include "common/model/exit_status.h"
+
+namespace pmx {
+
+// pm2's words (pm2-surface 8.1). `waiting_restart` is "waiting restart" on the wire and on screen.
+enum class InstanceState { stopped, launching, online, stopping, waiting_restart, errored };
+
+std::string_view to_string(InstanceState state) noexcept;
+std::optional<InstanceState> instance_state_from(std::string_view text) noexcept;
+
+struct InstanceStatus {
+  int pm_id = 0;
+  int instance_number = 0;  // NODE_APP_INSTANCE
+  std::string name;
+  std::string name_space;
+  std::string version;
+  ExecMode exec_mode = ExecMode::fork;
+  std::string user;
+
+  InstanceState state = InstanceState::stopped;
+  std::string reason;  // why it is in that state, in words
+  int pid = 0;         // 0 unless a process exists
+  bool ever_spawned = false;
+  WallMillis started_at = 0;  // of the last spawn (pm_uptime); 0 if never
+  WallMillis created_at = 0;
+  int restarts = 0;  // restart_time
+  int unstable_restarts = 0;
+  Millis restart_delay{0};  // present back-off step (prev_restart_delay)
+  std::optional<ExitStatus> last_exit;
+
+  double cpu_percent = 0;          // of one core, whole process tree
+  std::uint64_t memory_bytes = 0;  // resident, whole process tree
+
+  // Only in detailed answers; AppSpec::env included there.
+  struct Detail {
+    AppSpec spec;
+    std::string out_path;
+    std::string error_path;
+    std::string pid_path;
+    std::string unique_id;  // UUID, one per instance
+  };
+  std::optional<Detail> detail;
+};
+
+}  // namespace pmx

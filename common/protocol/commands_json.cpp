@@ -1,0 +1,200 @@
+#include <nlohmann/json.hpp>
+
+#include "common/protocol/commands.h"
+#include "common/protocol/fields.h"
+#include "common/protocol/model_json.h"
+
+namespace pmx::protocol {
+
+void to_json(Json& json, const Ping::Request&) { json = Json::object(); }
+void from_json(const Json&, Ping::Request&) {}
+
+void to_json(Json& json, const Ping::Response& value) {
+  json = {{"version", value.version},
+          {"protocol", value.protocol},
+          {"daemon_pid", value.daemon_pid},
+          {"keeper_pid", value.keeper_pid}};
+}
+void from_json(const Json& json, Ping::Response& value) {
+  Fields(json)
+      .required("version", value.version)
+      .required("protocol", value.protocol)
+      .optional("daemon_pid", value.daemon_pid)
+      .optional("keeper_pid", value.keeper_pid);
+}
+
+void to_json(Json& json, const Start::Request& value) {
+  json = {{"apps", value.apps}, {"force", value.force}, {"replace", value.replace}, {"autostart", value.autostart}};
+}
+void from_json(const Json& json, Start::Request& value) {
+  // One by one: an error inside an app keeps its own words.
+  const auto apps = json.find("apps");
+  if (apps == json.end() || !apps->is_array())
+    throw Error(ErrorCode::invalid_request, "field \"apps\": expected a list");
+  for (const Json& app : *apps) from_json(app, value.apps.emplace_back());
+  Fields(json).optional("force", value.force).optional("replace", value.replace).optional("autostart", value.autostart);
+}
+
+void to_json(Json& json, const Start::Outcome& value) {
+  json = {{"name", value.name}, {"restarted", value.restarted}, {"instances", value.instances}};
+  if (!value.error.empty()) json["error"] = value.error;
+  if (!value.hint.empty()) json["hint"] = value.hint;
+}
+void from_json(const Json& json, Start::Outcome& value) {
+  Fields(json)
+      .required("name", value.name)
+      .optional("error", value.error)
+      .optional("hint", value.hint)
+      .optional("restarted", value.restarted)
+      .optional("instances", value.instances);
+}
+
+void to_json(Json& json, const Start::Response& value) { json = {{"outcomes", value.outcomes}}; }
+void from_json(const Json& json, Start::Response& value) {
+  Fields(json).required("outcomes", value.outcomes);
+}
+
+void to_json(Json& json, const TargetRequest& value) { json = {{"target", value.target}}; }
+void from_json(const Json& json, TargetRequest& value) {
+  Fields(json).required("target", value.target);
+}
+
+void to_json(Json& json, const ActedResponse& value) {
+  json = {{"instances", value.instances}, {"notes", value.notes}};
+}
+void from_json(const Json& json, ActedResponse& value) {
+  Fields(json).required("instances", value.instances).optional("notes", value.notes);
+}
+
+namespace {
+
+template <class Request>
+void write_env_request(Json& json, const Request& value) {
+  json = {{"target", value.target}};
+  if (value.env) json["env"] = env_json(*value.env);
+}
+
+template <class Request>
+void read_env_request(const Json& json, Request& value) {
+  Fields(json).required("target", value.target);
+  const auto env = json.find("env");
+  if (env != json.end()) value.env = env_from(*env);
+}
+
+}  // namespace
+
+void to_json(Json& json, const Restart::Request& value) { write_env_request(json, value); }
+void from_json(const Json& json, Restart::Request& value) { read_env_request(json, value); }
+
+void to_json(Json& json, const Reload::Request& value) { write_env_request(json, value); }
+void from_json(const Json& json, Reload::Request& value) { read_env_request(json, value); }
+
+void to_json(Json& json, const List::Request& value) {
+  json = {{"detail", value.detail}};
+  if (value.target) json["target"] = *value.target;
+}
+void from_json(const Json& json, List::Request& value) {
+  Fields(json).optional("target", value.target).optional("detail", value.detail);
+}
+
+void to_json(Json& json, const List::Response& value) { json = {{"instances", value.instances}}; }
+void from_json(const Json& json, List::Response& value) {
+  Fields(json).required("instances", value.instances);
+}
+
+void to_json(Json& json, const Logs::Request& value) {
+  json = {{"follow", value.follow}};
+  if (value.target) json["target"] = *value.target;
+}
+void from_json(const Json& json, Logs::Request& value) {
+  Fields(json).optional("target", value.target).optional("follow", value.follow);
+}
+
+void to_json(Json& json, const Logs::File& value) {
+  json = {
+      {"pm_id", value.pm_id}, {"name", value.name}, {"stream", value.stream}, {"path", value.path}};
+}
+void from_json(const Json& json, Logs::File& value) {
+  Fields(json)
+      .required("pm_id", value.pm_id)
+      .required("name", value.name)
+      .required("stream", value.stream)
+      .required("path", value.path);
+}
+
+void to_json(Json& json, const Logs::Response& value) { json = {{"files", value.files}}; }
+void from_json(const Json& json, Logs::Response& value) {
+  Fields(json).required("files", value.files);
+}
+
+void to_json(Json& json, const Flush::Request& value) {
+  json = Json::object();
+  if (value.target) json["target"] = *value.target;
+}
+void from_json(const Json& json, Flush::Request& value) {
+  Fields(json).optional("target", value.target);
+}
+
+void to_json(Json& json, const Flush::Response& value) { json = {{"files", value.files}}; }
+void from_json(const Json& json, Flush::Response& value) {
+  Fields(json).required("files", value.files);
+}
+
+void to_json(Json& json, const ReloadLogs::Request&) { json = Json::object(); }
+void from_json(const Json&, ReloadLogs::Request&) {}
+void to_json(Json& json, const ReloadLogs::Response&) { json = Json::object(); }
+void from_json(const Json&, ReloadLogs::Response&) {}
+
+void to_json(Json& json, const Scale::Request& value) {
+  json = {{"name", value.name}, {"count", value.count}, {"relative", value.relative}};
+}
+void from_json(const Json& json, Scale::Request& value) {
+  Fields(json)
+      .required("name", value.name)
+      .required("count", value.count)
+      .optional("relative", value.relative);
+}
+
+void to_json(Json& json, const Scale::Response& value) {
+  json = {{"added", value.added}, {"removed", value.removed}, {"instances", value.instances}};
+}
+void from_json(const Json& json, Scale::Response& value) {
+  Fields(json)
+      .required("added", value.added)
+      .required("removed", value.removed)
+      .required("instances", value.instances);
+}
+
+void to_json(Json& json, const Signal::Request& value) {
+  json = {{"target", value.target}, {"signal", value.signal}};
+}
+void from_json(const Json& json, Signal::Request& value) {
+  Fields(json).required("target", value.target).required("signal", value.signal);
+}
+
+void to_json(Json& json, const Kill::Request&) { json = Json::object(); }
+void from_json(const Json&, Kill::Request&) {}
+
+void to_json(Json& json, const Kill::Response& value) {
+  json = {{"daemon_pid", value.daemon_pid},
+          {"keeper_pid", value.keeper_pid},
+          {"stopped", value.stopped}};
+}
+void from_json(const Json& json, Kill::Response& value) {
+  Fields(json)
+      .required("daemon_pid", value.daemon_pid)
+      .required("keeper_pid", value.keeper_pid)
+      .optional("stopped", value.stopped);
+}
+
+void to_json(Json& json, const Progress& value) {
+  json = {{"pm_id", value.pm_id}, {"name", value.name}, {"text", value.text}};
+}
+void from_json(const Json& json, Progress& value) {
+  Fields(json)
+      .required("pm_id", value.pm_id)
+      .required("name", value.name)
+      .required("text", value.text);
+}
+
+}  // namespace pmx::protocol

@@ -1,0 +1,242 @@
+#include "common/protocol/model_json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "common/base/text.h"
+#include "common/protocol/fields.h"
+
+namespace pmx {
+
+using nlohmann::json;
+using protocol::Fields;
+
+namespace {
+
+// Arguments and variables are bytes, JSON is UTF-8: what is not UTF-8 travels as a list of byte
+// values.
+json bytes_json(const std::string& bytes) {
+  if (is_utf8(bytes)) return bytes;
+  json list = json::array();
+  for (const char byte : bytes) list.push_back(static_cast<unsigned char>(byte));
+  return list;
+}
+
+std::string bytes_from(const json& in, std::string_view name) {
+  if (in.is_string()) return in.get<std::string>();
+  std::string bytes;
+  if (!in.is_array()) {
+    throw Error(ErrorCode::invalid_request,
+                fmt::format("field \"{}\": expected a string, not {}", name, in.type_name()));
+  }
+  for (const json& byte : in) {
+    int value = -1;
+    protocol::read_value(byte, name, value);
+    if (value < 0 || value > 255) {
+      throw Error(ErrorCode::invalid_request,
+                  fmt::format("field \"{}\": {} is no byte", name, value));
+    }
+    bytes.push_back(static_cast<char>(static_cast<unsigned char>(value)));
+  }
+  return bytes;
+}
+
+json arguments_json(const std::vector<std::string>& arguments) {
+  json list = json::array();
+  for (const std::string& argument : arguments) list.push_back(bytes_json(argument));
+  return list;
+}
+
+void read_arguments(const json& in, const char* name, std::vector<std::string>& out) {
+  const auto found = in.find(name);
+  if (found == in.end()) return;
+  if (!found->is_array())
+    throw Error(ErrorCode::invalid_request, fmt::format("field \"{}\": expected a list", name));
+  for (const json& argument : *found) out.push_back(bytes_from(argument, name));
+}
+
+}  // namespace
+
+json env_json(const Env& env) {
+  json out = json::object();
+  for (const auto& [name, value] : env) {
+    if (is_utf8(name))
+      out[name] = bytes_json(
+          value);  // a name that is no text cannot be a key; no program reads such a variable
+  }
+  return out;
+}
+
+Env env_from(const json& in) {
+  if (!in.is_object()) throw Error(ErrorCode::invalid_request, "field \"env\": expected an object");
+  Env env;
+  for (const auto& [name, value] : in.items()) env[name] = bytes_from(value, name);
+  return env;
+}
+
+void to_json(json& out, const AppSpec& value) {
+  out = json{{"name", value.name},
+             {"namespace", value.name_space},
+             {"version", value.version},
+             {"script", value.script},
+             {"shell", value.shell},
+             {"args", arguments_json(value.args)},
+             {"interpreter", value.interpreter},
+             {"interpreter_path", value.interpreter_path},
+             {"interpreter_args", arguments_json(value.interpreter_args)},
+             {"cwd", value.cwd},
+             {"env", env_json(value.env)},
+             {"exec_mode", to_string(value.exec_mode)},
+             {"instances", value.instances},
+             {"instances_given", value.instances_given},
+             {"instance_var", value.instance_var},
+             {"out_file", value.out_file},
+             {"error_file", value.error_file},
+             {"autorestart", value.autorestart},
+             {"max_restarts", value.max_restarts},
+             {"min_uptime", value.min_uptime.count()},
+             {"restart_delay", value.restart_delay.count()},
+             {"exp_backoff_restart_delay", value.exp_backoff_restart_delay.count()},
+             {"stop_exit_codes", value.stop_exit_codes},
+             {"kill_timeout", value.kill_timeout.count()},
+             {"listen_timeout", value.listen_timeout.count()},
+             {"wait_ready", value.wait_ready},
+             {"shutdown_with_message", value.shutdown_with_message},
+             {"treekill", value.treekill},
+             {"user", value.user}};
+  if (value.merge_logs) out["merge_logs"] = *value.merge_logs;
+}
+
+void from_json(const json& in, AppSpec& value) {
+  value = AppSpec{};
+  Fields(in)
+      .required("name", value.name)
+      .required("script", value.script)
+      .required("interpreter", value.interpreter)
+      .required("cwd", value.cwd)
+      .optional("namespace", value.name_space)
+      .optional("version", value.version)
+      .optional("shell", value.shell)
+      .optional("interpreter_path", value.interpreter_path)
+      .optional("instances", value.instances)
+      .optional("instances_given", value.instances_given)
+      .optional("instance_var", value.instance_var)
+      .optional("out_file", value.out_file)
+      .optional("error_file", value.error_file)
+      .optional("merge_logs", value.merge_logs)
+      .optional("autorestart", value.autorestart)
+      .optional("max_restarts", value.max_restarts)
+      .optional("min_uptime", value.min_uptime)
+      .optional("restart_delay", value.restart_delay)
+      .optional("exp_backoff_restart_delay", value.exp_backoff_restart_delay)
+      .optional("stop_exit_codes", value.stop_exit_codes)
+      .optional("kill_timeout", value.kill_timeout)
+      .optional("listen_timeout", value.listen_timeout)
+      .optional("wait_ready", value.wait_ready)
+      .optional("shutdown_with_message", value.shutdown_with_message)
+      .optional("treekill", value.treekill)
+      .optional("user", value.user)
+      .named("exec_mode", value.exec_mode, exec_mode_from);
+  read_arguments(in, "args", value.args);
+  read_arguments(in, "interpreter_args", value.interpreter_args);
+  if (const auto env = in.find("env"); env != in.end()) value.env = env_from(*env);
+}
+
+namespace {
+
+std::optional<ExitStatus::Kind> exit_kind_from(std::string_view text) {
+  if (text == "exited") return ExitStatus::Kind::exited;
+  if (text == "signalled") return ExitStatus::Kind::signalled;
+  if (text == "unknown") return ExitStatus::Kind::unknown;
+  return std::nullopt;
+}
+
+std::string_view name_of(ExitStatus::Kind kind) {
+  switch (kind) {
+    case ExitStatus::Kind::exited:
+      return "exited";
+    case ExitStatus::Kind::signalled:
+      return "signalled";
+    case ExitStatus::Kind::unknown:
+      break;
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+void to_json(json& out, const ExitStatus& value) {
+  out = json{
+      {"kind", name_of(value.kind)}, {"value", value.value}, {"core_dumped", value.core_dumped}};
+}
+
+void from_json(const json& in, ExitStatus& value) {
+  value = ExitStatus{};
+  Fields(in)
+      .named("kind", value.kind, exit_kind_from)
+      .optional("value", value.value)
+      .optional("core_dumped", value.core_dumped);
+}
+
+void to_json(json& out, const InstanceStatus& value) {
+  out = json{{"pm_id", value.pm_id},
+             {"instance_number", value.instance_number},
+             {"name", value.name},
+             {"namespace", value.name_space},
+             {"version", value.version},
+             {"exec_mode", to_string(value.exec_mode)},
+             {"user", value.user},
+             {"state", to_string(value.state)},
+             {"reason", value.reason},
+             {"pid", value.pid},
+             {"ever_spawned", value.ever_spawned},
+             {"started_at", value.started_at},
+             {"created_at", value.created_at},
+             {"restarts", value.restarts},
+             {"unstable_restarts", value.unstable_restarts},
+             {"restart_delay", value.restart_delay.count()},
+             {"cpu_percent", value.cpu_percent},
+             {"memory_bytes", value.memory_bytes}};
+  if (value.last_exit) out["last_exit"] = *value.last_exit;
+  if (value.detail) {
+    out["detail"] = json{{"spec", value.detail->spec},
+                         {"out_path", value.detail->out_path},
+                         {"error_path", value.detail->error_path},
+                         {"pid_path", value.detail->pid_path},
+                         {"unique_id", value.detail->unique_id}};
+  }
+}
+
+void from_json(const json& in, InstanceStatus& value) {
+  value = InstanceStatus{};
+  const Fields fields(in);
+  fields.required("pm_id", value.pm_id)
+      .required("name", value.name)
+      .optional("instance_number", value.instance_number)
+      .optional("namespace", value.name_space)
+      .optional("version", value.version)
+      .optional("user", value.user)
+      .optional("reason", value.reason)
+      .optional("pid", value.pid)
+      .optional("ever_spawned", value.ever_spawned)
+      .optional("started_at", value.started_at)
+      .optional("created_at", value.created_at)
+      .optional("restarts", value.restarts)
+      .optional("unstable_restarts", value.unstable_restarts)
+      .optional("restart_delay", value.restart_delay)
+      .optional("cpu_percent", value.cpu_percent)
+      .optional("memory_bytes", value.memory_bytes)
+      .optional("last_exit", value.last_exit)
+      .named("exec_mode", value.exec_mode, exec_mode_from)
+      .named("state", value.state, instance_state_from);
+  const auto detail = in.find("detail");
+  if (detail == in.end()) return;
+  InstanceStatus::Detail& d = value.detail.emplace();
+  Fields(*detail)
+      .required("spec", d.spec)
+      .optional("out_path", d.out_path)
+      .optional("error_path", d.error_path)
+      .optional("pid_path", d.pid_path)
+      .optional("unique_id", d.unique_id);
+}
+
+}  // namespace pmx

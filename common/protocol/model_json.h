@@ -1,0 +1,23 @@
+// JSON of the model types, the same on the wire and in the store.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "common/model/app_spec.h"
+#include "common/model/exit_status.h"
+#include "common/model/instance_status.h"
+
+namespace pmx {
+
+void to_json(nlohmann::json& json, const AppSpec& value);
+void from_json(const nlohmann::json& json, AppSpec& value);
+void to_json(nlohmann::json& json, const ExitStatus& value);
+void from_json(const nlohmann::json& json, ExitStatus& value);
+void to_json(nlohmann::json& json, const InstanceStatus& value);
+void from_json(const nlohmann::json& json, InstanceStatus& value);
+
+// {"NAME": "value"}; a value that is not UTF-8 is a list of byte values.
+nlohmann::json env_json(const Env& env);
+Env env_from(const nlohmann::json& json);
+
+}  // namespace pmx

@@ -1,0 +1,60 @@
+#include "common/sys/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+#include "common/base/unique_fd.h"
+
+namespace pmx::sys {
+namespace {
+
+[[noreturn]] void fail(const char* operation, const std::string& path) {
+  throw std::system_error(errno, std::generic_category(), std::string(operation) + " " + path);
+}
+
+}  // namespace
+
+std::optional<std::string> read_file(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) {
+    if (errno == ENOENT) return std::nullopt;
+    fail("open", path);
+  }
+  std::string content;
+  std::array<char, 4096> block{};
+  for (;;) {
+    const ssize_t count = ::read(fd.get(), block.data(), block.size());
+    if (count == 0) return content;
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail("read", path);
+    content.append(block.data(), static_cast<std::size_t>(count));
+  }
+}
+
+void replace_file(const std::string& path, std::string_view content, mode_t mode) {
+  const std::string temporary = path + ".new";
+  {
+    const UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+    if (!fd) fail("create", temporary);
+    if (::fchmod(fd.get(), mode) != 0) fail("chmod", temporary);
+    while (!content.empty()) {
+      const ssize_t count = ::write(fd.get(), content.data(), content.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) fail("write", temporary);
+      content.remove_prefix(static_cast<std::size_t>(count));
+    }
+    if (::fsync(fd.get()) != 0) fail("fsync", temporary);
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0) fail("rename", temporary);
+  const std::size_t slash = path.find_last_of('/');
+  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const UniqueFd directory_fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory_fd || ::fsync(directory_fd.get()) != 0) fail("fsync", directory);
+}
+
+}  // namespace pmx::sys

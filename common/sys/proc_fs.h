@@ -1,0 +1,38 @@
+// What /proc tells about processes (proc(5)). Everything here is a snapshot: the process may be
+// gone the next moment.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pmx::sys {
+
+struct ProcessStat {
+  char state = '?';  // 'Z' = zombie
+  pid_t parent = 0;
+  pid_t session = 0;
+  std::uint64_t cpu_ticks = 0;   // user + system, own threads only
+  std::uint64_t start_time = 0;  // clock ticks since boot
+  std::uint64_t rss_pages = 0;
+};
+
+// nullopt: no such process.
+std::optional<ProcessStat> process_stat(pid_t pid);
+
+// Children of all threads. Reads /proc/PID/task/*/children, or looks at every process where the
+// kernel lacks that file.
+std::vector<pid_t> children_of(pid_t pid);
+
+// Whether an entry (NAME=VALUE) of the environment that the process was started with begins with
+// this text. False if it may not be read.
+bool has_environment(pid_t pid, std::string_view entry_begin);
+
+// Changes with each boot of the machine.
+std::string boot_id();
+
+}  // namespace pmx::sys

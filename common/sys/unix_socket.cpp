@@ -1,0 +1,74 @@
+#include "common/sys/unix_socket.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+namespace pmx::sys {
+namespace {
+
+[[noreturn]] void fail(const char* operation, const std::string& path) {
+  throw std::system_error(errno, std::generic_category(), fmt::format("{} {}", operation, path));
+}
+
+sockaddr_un address_of(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() > kMaxSocketPath) {
+    errno = ENAMETOOLONG;
+    fail("socket path", path);
+  }
+  std::memcpy(static_cast<char*>(address.sun_path), path.c_str(), path.size() + 1);
+  return address;
+}
+
+// The C interface of sockets takes any address through this pointer type.
+const sockaddr* generic(const sockaddr_un& address) {
+  return reinterpret_cast<const sockaddr*>(&address);
+}
+
+}  // namespace
+
+UniqueFd listen_unix(const std::string& path, int backlog) {
+  const sockaddr_un address = address_of(path);
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) fail("socket for", path);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) fail("remove stale", path);
+  // The mode must be right from the first moment: a umask, not a later chmod. No other thread
+  // creates files yet.
+  const mode_t old_mask = ::umask(0177);
+  const int bound = ::bind(fd.get(), generic(address), sizeof address);
+  ::umask(old_mask);
+  if (bound != 0) fail("bind", path);
+  if (::listen(fd.get(), backlog) != 0) fail("listen", path);
+  return fd;
+}
+
+UniqueFd connect_unix(const std::string& path) {
+  const sockaddr_un address = address_of(path);
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd) fail("socket for", path);
+  int result = 0;
+  do {
+    result = ::connect(fd.get(), generic(address), sizeof address);
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) fail("connect", path);
+  return fd;
+}
+
+uid_t peer_uid(int fd) {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
+    throw std::system_error(errno, std::generic_category(), "getsockopt SO_PEERCRED");
+  }
+  return credentials.uid;
+}
+
+}  // namespace pmx::sys

@@ -1,0 +1,26 @@
+// Unix domain stream sockets by path.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "common/base/unique_fd.h"
+
+namespace pmx::sys {
+
+// Longest path that fits into sockaddr_un with its final zero.
+inline constexpr std::size_t kMaxSocketPath = 107;
+
+// Binds (after removing a stale file) with mode 0600 and listens; non-blocking, CLOEXEC. Throws
+// std::system_error.
+UniqueFd listen_unix(const std::string& path, int backlog);
+
+// Blocking, CLOEXEC. Throws std::system_error: ENOENT and ECONNREFUSED mean that nobody serves the
+// path.
+UniqueFd connect_unix(const std::string& path);
+
+// User id of the process at the other end, as the kernel saw it at connect time (SO_PEERCRED).
+uid_t peer_uid(int fd);
+
+}  // namespace pmx::sys

@@ -1,0 +1,23 @@
+// NodeChannels: WorkerChannels over Node's IPC protocol.
+#pragma once
+
+#include <asio/io_context.hpp>
+
+#include "daemon/ports/listener_set.h"
+#include "daemon/ports/worker_channel.h"
+
+namespace pmx {
+
+class NodeChannels : public WorkerChannels {
+ public:
+  NodeChannels(asio::io_context& io, ListenerSet& listeners) : io_(io), listeners_(listeners) {}
+
+  std::unique_ptr<WorkerChannel> open(UniqueFd fd, std::uint64_t app_id, bool cluster,
+                                      std::string_view note, ChannelEvents events) override;
+
+ private:
+  asio::io_context& io_;
+  ListenerSet& listeners_;
+};
+
+}  // namespace pmx

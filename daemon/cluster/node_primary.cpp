@@ -1,0 +1,170 @@
+#include "daemon/cluster/node_primary.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+#include <variant>
+
+namespace pmx {
+namespace {
+
+template <class... Functions>
+struct Overloaded : Functions... {
+  using Functions::operator()...;
+};
+template <class... Functions>
+Overloaded(Functions...) -> Overloaded<Functions...>;
+
+}  // namespace
+
+NodePrimary::NodePrimary(asio::io_context& io, UniqueFd channel, std::uint64_t app_id, Mode mode,
+                         ListenerSet& listeners, WorkerEvents events, std::int64_t first_seq)
+    : app_id_(app_id),
+      mode_(mode),
+      listeners_(listeners),
+      events_(std::make_shared<const WorkerEvents>(std::move(events))),
+      next_seq_(first_seq),
+      channel_(io, std::move(channel),
+               {[this](std::string_view line, UniqueFd) { on_frame(line); },
+                [events = events_](std::string_view reason) {
+                  if (events->on_closed) events->on_closed(reason);
+                }}) {}
+
+bool NodePrimary::send_message(std::string_view json) {
+  std::string line(json);
+  // Valid JSON has newlines only between its tokens.
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  return node::is_user_message(line) && channel_.send(line);
+}
+
+bool NodePrimary::disconnect() {
+  // Heard by node_drain.cjs only; a worker without it knows no such command and ignores it.
+  if (mode_ == Mode::cluster) (void)channel_.send(node::drain_request());
+  if (mode_ == Mode::fork || !channel_.send(node::disconnect_request(next_seq_))) return false;
+  ++next_seq_;
+  expected_exit_ = true;
+  changed();
+  return true;
+}
+
+void NodePrimary::on_frame(std::string_view line) {
+  const auto events = events_;
+  const node::Frame frame = node::parse_frame(line);
+  const bool cluster = mode_ == Mode::cluster;
+  // Nothing of *this may be used after an event (but changed()): it may have destroyed it.
+  std::visit(Overloaded{
+                 [&](const node::Online&) {
+                   if (!cluster) return;
+                   online_ = true;
+                   changed();
+                   if (events->on_online) events->on_online();
+                 },
+                 [&](const node::QueryServer& query) {
+                   if (cluster) answer(query);
+                 },
+                 [&](const node::Listening& server) {
+                   if (!cluster) return;
+                   listening_ = true;
+                   changed();
+                   if (events->on_listening) events->on_listening(server.address, server.port);
+                 },
+                 [&](const node::Close& close) {
+                   if (open_keys_.erase(close.key) > 0) changed();
+                 },
+                 [&](const node::ExitedAfterDisconnect& frame_) {
+                   if (!cluster) return;
+                   if (frame_.seq) channel_.send(node::acknowledgement(*frame_.seq, next_seq_++));
+                   expected_exit_ = true;
+                   changed();
+                 },
+                 [&](const node::HandleFrame& handle) {
+                   // The socket itself has nowhere to go and is closed by now. Without the answer
+                   // the worker would send no further handle.
+                   channel_.send(node::kHandleAck);
+                   if (handle.user_message && events->on_message)
+                     events->on_message(handle.message);
+                 },
+                 [&](const node::HandleAck&) {
+                   if (!unacknowledged_.empty()) unacknowledged_.pop_front();
+                 },
+                 [&](const node::HandleNack&) { on_handle_refused(); },
+                 [&](const node::UserMessage& message) {
+                   if (events->on_message) events->on_message(message.raw);
+                 },
+                 [](const node::Unknown&) {},
+             },
+             frame);
+}
+
+void NodePrimary::answer(const node::QueryServer& query) {
+  if (query.names_our_fd) return answer_error(query.seq, EINVAL, query.key, query.data);
+  if (open_keys_.count(query.key) > 0)
+    return answer_error(query.seq, EADDRINUSE, query.key, query.data);
+  if (std::max(open_keys_.size(), unacknowledged_.size()) >= kMaxServers) {
+    return answer_error(query.seq, EMFILE, query.key, query.data);
+  }
+
+  const ListenResult socket = listeners_.acquire(app_id_, query.key, query.request);
+  if (socket.error != 0) return answer_error(query.seq, socket.error, query.key, query.data);
+  std::string data = listeners_.data(app_id_, query.key);
+  if (data.empty() && query.data != "null") {
+    listeners_.set_data(app_id_, query.key, query.data);
+    data = query.data;
+  }
+  if (!channel_.send(node::server_reply(query.seq, next_seq_, query.request.kind, query.key, data),
+                     socket.fd)) {
+    return answer_error(query.seq, ENOBUFS, query.key, data);
+  }
+  ++next_seq_;
+  open_keys_.insert(query.key);
+  unacknowledged_.push_back({query.seq, query.key, std::move(data)});
+  changed();
+}
+
+void NodePrimary::answer_error(std::int64_t ack, int error, std::string_view key,
+                               std::string_view data) {
+  channel_.send(node::server_error(ack, next_seq_++, error, key, data));
+}
+
+void NodePrimary::on_handle_refused() {
+  // Its listen() still waits; an error that the app can see beats Node's own primary, which leaves
+  // it waiting for ever.
+  if (unacknowledged_.empty()) return;
+  const Unacknowledged refused = std::move(unacknowledged_.front());
+  unacknowledged_.pop_front();
+  open_keys_.erase(refused.key);
+  answer_error(refused.seq, EMFILE, refused.key, refused.data);
+  changed();
+}
+
+void NodePrimary::changed() {
+  if (events_->on_snapshot_changed) events_->on_snapshot_changed();
+}
+
+// One line of flag letters, then one key per line.
+std::string NodePrimary::snapshot() const {
+  std::string text;
+  if (online_) text += 'o';
+  if (listening_) text += 'l';
+  if (expected_exit_) text += 'x';
+  for (const std::string& key : open_keys_) {
+    if (text.size() + 1 + key.size() <= kMaxSnapshotBytes) text += '\n' + key;
+  }
+  return text;
+}
+
+void NodePrimary::restore(std::string_view snapshot) {
+  std::size_t end = std::min(snapshot.find('\n'), snapshot.size());
+  const std::string_view flags = snapshot.substr(0, end);
+  online_ = flags.find('o') != std::string_view::npos;
+  listening_ = flags.find('l') != std::string_view::npos;
+  expected_exit_ = flags.find('x') != std::string_view::npos;
+  open_keys_.clear();
+  while (end < snapshot.size()) {
+    const std::size_t start = end + 1;
+    end = std::min(snapshot.find('\n', start), snapshot.size());
+    if (end > start) open_keys_.emplace(snapshot.substr(start, end - start));
+  }
+}
+
+}  // namespace pmx

@@ -1,0 +1,103 @@
+// The primary's side of Node's cluster protocol for one worker, that is one run of an instance:
+// gives it the app's listening sockets, passes messages, asks it to end. Policy "shared": every
+// worker gets the same socket and the kernel balances.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "common/base/unique_fd.h"
+#include "daemon/cluster/node_channel.h"
+#include "daemon/cluster/node_frames.h"
+#include "daemon/ports/listener_set.h"
+
+namespace pmx {
+
+// All optional. Each but on_snapshot_changed may destroy the NodePrimary. Text is valid during the
+// call only.
+struct WorkerEvents {
+  std::function<void()> on_online;  // the runtime is up, user code about to run
+  std::function<void(std::string_view address, int port)>
+      on_listening;                                       // a server is up; port 0: Unix path
+  std::function<void(std::string_view json)> on_message;  // process.send(): raw JSON, one line
+  std::function<void(std::string_view reason)>
+      on_closed;                              // last event. After disconnect(): all work is done
+  std::function<void()> on_snapshot_changed;  // also from within disconnect()
+};
+
+class NodePrimary {
+ public:
+  enum class Mode {
+    fork,    // plain channel: only user messages pass
+    cluster  // the worker was started with NODE_UNIQUE_ID
+  };
+  static constexpr std::size_t kMaxServers = 256;  // open in one worker
+  static constexpr std::size_t kMaxSnapshotBytes = 384;
+  // A daemon that adopts a worker counts its frames from adoptions * this, above all that its
+  // predecessors have sent.
+  static constexpr std::int64_t kSequenceStep = 1'000'000;
+
+  // Takes the daemon's end of the worker's channel; `listeners` must live longer. Events run from
+  // `io`. Throws std::system_error if the channel cannot be watched.
+  NodePrimary(asio::io_context& io, UniqueFd channel, std::uint64_t app_id, Mode mode,
+              ListenerSet& listeners, WorkerEvents events, std::int64_t first_seq = 0);
+
+  // Passes any JSON value but null to the worker's process.on("message"). False: refused (not JSON,
+  // over 1 MiB, one of Node's internal frames), the channel is closed, or the worker does not read
+  // and its queue is full.
+  bool send_message(std::string_view json);
+
+  // Asks the worker to close its servers, finish its connections and then the channel (on_closed).
+  // It may live on after that if timers keep it. False: cannot be asked (fork mode, or as
+  // send_message).
+  bool disconnect();
+
+  [[nodiscard]] bool online() const noexcept { return online_; }
+  [[nodiscard]] bool listening() const noexcept { return listening_; }
+  [[nodiscard]] bool closed() const noexcept { return channel_.closed(); }
+  // An exit from now on is no failure: the worker was asked, or said that it would.
+  [[nodiscard]] bool expected_exit() const noexcept { return expected_exit_; }
+  [[nodiscard]] std::uint64_t refused() const noexcept {
+    return channel_.refused();
+  }  // frames not sent
+
+  // What the next daemon must know to go on with this worker, at most kMaxSnapshotBytes; keys that
+  // do not fit are left out, so the successor would let the worker open those twice. restore()
+  // takes any text and ignores what it does not understand.
+  [[nodiscard]] std::string snapshot() const;
+  void restore(std::string_view snapshot);
+
+ private:
+  // A reply with a socket, until the worker says whether the socket arrived.
+  struct Unacknowledged {
+    std::int64_t seq;
+    std::string key;
+    std::string data;
+  };
+
+  void on_frame(std::string_view line);
+  void answer(const node::QueryServer& query);
+  void answer_error(std::int64_t ack, int error, std::string_view key, std::string_view data);
+  void on_handle_refused();
+  void changed();
+
+  std::uint64_t app_id_;
+  Mode mode_;
+  ListenerSet& listeners_;
+  std::shared_ptr<const WorkerEvents> events_;  // outlives *this while one of them runs
+  std::int64_t next_seq_;
+  bool online_ = false;
+  bool listening_ = false;
+  bool expected_exit_ = false;
+  std::set<std::string, std::less<>> open_keys_;
+  std::deque<Unacknowledged> unacknowledged_;
+  NodeChannel channel_;  // last: its handlers use the rest
+};
+
+}  // namespace pmx

@@ -1,0 +1,28 @@
+#include <set>
+
+#include "daemon/control/handlers.h"
+
+namespace pmx {
+
+awaitable<protocol::Flush::Response> handle(Tag<protocol::Flush>, ControlContext& context,
+                                            protocol::Flush::Request request, Call&) {
+  const protocol::Logs::Response files = log_files(context.supervisor, request.target);
+  std::set<std::string> paths;
+  for (const protocol::Logs::File& file : files.files) {
+    if (file.path != "/dev/null") paths.insert(file.path);
+  }
+  if (!request.target) paths.insert(context.daemon_log);
+  protocol::Flush::Response response;
+  response.files.assign(paths.begin(), paths.end());
+
+  auto done = std::make_shared<bool>(false);
+  auto finished = std::make_shared<Condition>(context.io);
+  context.logs.truncate(response.files, [done, finished] {
+    *done = true;
+    finished->notify_all();
+  });
+  while (!*done) co_await finished->wait();
+  co_return response;
+}
+
+}  // namespace pmx

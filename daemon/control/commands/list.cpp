@@ -1,0 +1,14 @@
+#include "daemon/control/handlers.h"
+
+namespace pmx {
+
+awaitable<protocol::List::Response> handle(Tag<protocol::List>, ControlContext& context,
+                                           protocol::List::Request request, Call&) {
+  const std::vector<int> ids =
+      request.target ? context.supervisor.select(*request.target) : context.supervisor.all_ids();
+  protocol::List::Response response;
+  response.instances = context.supervisor.status(ids, request.detail);
+  co_return response;
+}
+
+}  // namespace pmx

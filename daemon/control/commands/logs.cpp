@@ -1,0 +1,24 @@
+#include "common/base/error.h"
+#include "daemon/control/handlers.h"
+
+namespace pmx {
+
+protocol::Logs::Response log_files(const Supervisor& supervisor,
+                                   const std::optional<std::string>& target) {
+  protocol::Logs::Response response;
+  for (const Supervisor::LogFile& file :
+       supervisor.log_files(target ? supervisor.select(*target) : supervisor.all_ids())) {
+    response.files.push_back({file.pm_id, file.name, "out", file.out_path});
+    response.files.push_back({file.pm_id, file.name, "err", file.error_path});
+  }
+  return response;
+}
+
+awaitable<protocol::Logs::Response> handle(Tag<protocol::Logs>, ControlContext& context,
+                                           protocol::Logs::Request request, Call& call) {
+  protocol::Logs::Response response = log_files(context.supervisor, request.target);
+  if (request.follow) call.follow_logs(request.target);
+  co_return response;
+}
+
+}  // namespace pmx

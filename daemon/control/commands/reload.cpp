@@ -1,0 +1,19 @@
+#include "daemon/control/handlers.h"
+
+namespace pmx {
+
+awaitable<protocol::Reload::Response> handle(Tag<protocol::Reload>, ControlContext& context,
+                                             protocol::Reload::Request request, Call& call) {
+  const std::vector<int> ids = context.supervisor.select(request.target);
+  Supervisor::Progress progress = [&call](int pm_id, const std::string& name,
+                                          const std::string& text) {
+    call.progress({pm_id, name, text});
+  };
+  protocol::Reload::Response response;
+  response.notes =
+      co_await context.supervisor.reload(ids, std::move(request.env), std::move(progress));
+  response.instances = context.supervisor.status(ids, false);
+  co_return response;
+}
+
+}  // namespace pmx

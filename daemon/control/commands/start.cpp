@@ -1,0 +1,23 @@
+#include "common/base/error.h"
+#include "daemon/control/handlers.h"
+
+namespace pmx {
+
+awaitable<protocol::Start::Response> handle(Tag<protocol::Start>, ControlContext& context,
+                                            protocol::Start::Request request, Call&) {
+  if (request.apps.empty()) throw Error(ErrorCode::invalid_request, "\"apps\" is empty");
+  std::vector<Supervisor::StartOutcome> outcomes = co_await context.supervisor.start(
+      std::move(request.apps), request.force, request.autostart, request.replace);
+  protocol::Start::Response response;
+  for (Supervisor::StartOutcome& outcome : outcomes) {
+    protocol::Start::Outcome& out = response.outcomes.emplace_back();
+    out.name = std::move(outcome.name);
+    out.error = std::move(outcome.error);
+    out.hint = std::move(outcome.hint);
+    out.restarted = outcome.restarted;
+    out.instances = context.supervisor.status(outcome.pm_ids, false);
+  }
+  co_return response;
+}
+
+}  // namespace pmx

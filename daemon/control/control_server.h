@@ -1,0 +1,50 @@
+// ControlServer: the control socket. Accepts clients of our own user (and root), gives each a
+// Session, bounds their number.
+#pragma once
+
+#include <asio/local/stream_protocol.hpp>
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <string>
+
+#include "common/base/unique_fd.h"
+#include "daemon/control/context.h"
+#include "daemon/control/session.h"
+#include "daemon/runtime/task_group.h"
+
+namespace pmx {
+
+class ControlServer {
+ public:
+  // At this many an idle client is closed for a new one; if none is idle the new one is told
+  // "busy".
+  static constexpr std::size_t kMaxSessions = 256;
+
+  // `listener`: a listening, non-blocking socket.
+  ControlServer(asio::io_context& io, UniqueFd listener, ControlContext& context);
+
+  void start();
+  // Accepts no more and ends every session; join() afterwards.
+  void stop();
+  awaitable<void> join() { return tasks_.join(); }
+
+ private:
+  using Socket = asio::local::stream_protocol::socket;
+
+  awaitable<void> accept();
+  awaitable<void> tell_followers();
+  void admit(Socket socket);
+  bool make_room();
+  void shed_one();
+
+  asio::io_context& io_;
+  ControlContext& context_;
+  asio::local::stream_protocol::acceptor acceptor_;
+  TaskGroup tasks_;
+  std::list<std::weak_ptr<Session>> sessions_;  // oldest first
+  UniqueFd
+      spare_;  // given up to accept, and so to turn away, a client when descriptors have run out
+};
+
+}  // namespace pmx

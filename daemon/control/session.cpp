@@ -1,0 +1,130 @@
+#include "daemon/control/session.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <asio/buffer.hpp>
+#include <asio/write.hpp>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/protocol/envelope.h"
+#include "common/protocol/framing.h"
+
+namespace pmx {
+
+Session::Session(asio::io_context& io, asio::local::stream_protocol::socket socket,
+                 ControlContext& context)
+    : io_(io),
+      socket_(std::move(socket)),
+      context_(context),
+      dispatcher_(context),
+      wake_writer_(io),
+      wake_follower_(io) {}
+
+void Session::queue(std::string line, std::function<void()> when_sent) {
+  if (closing_) return;
+  line += '\n';
+  queued_bytes_ += line.size();
+  if (queued_bytes_ > kMaxQueuedBytes) {
+    context_.log("a client does not read its answers; it is disconnected");
+    close();
+    return;
+  }
+  outgoing_.push_back({std::move(line), std::move(when_sent)});
+  wake_writer_.notify_all();
+}
+
+void Session::close() {
+  if (std::exchange(closing_, true)) return;
+  std::error_code ignored;
+  socket_.cancel(ignored);
+  wake_writer_.notify_all();
+  wake_follower_.notify_all();
+}
+
+awaitable<void> Session::read() {
+  const auto self = shared_from_this();
+  protocol::LineBuffer lines(protocol::kMaxRequestBytes);
+  std::array<char, 16384> block;
+  while (!closing_) {
+    const auto buffer = asio::buffer(block);
+    const auto [error, count] = co_await socket_.async_read_some(buffer, no_throw);
+    if (error) break;
+    if (!lines.append(std::string_view(block.data(), count))) {
+      const Error too_long(
+          ErrorCode::invalid_request,
+          fmt::format("a request is at most {} bytes long", protocol::kMaxRequestBytes));
+      queue(protocol::error_line(std::nullopt, too_long));
+      break;
+    }
+    while (!closing_) {
+      std::optional<std::string> line = lines.next();
+      if (!line) break;
+      Call call;
+      call.progress = [this](const protocol::Progress& progress) {
+        protocol::Json params;
+        to_json(params, progress);
+        queue(protocol::notification_line("progress", params));
+      };
+      call.follow_logs = [this](std::optional<std::string> target) {
+        follow_target_ = std::move(target);
+        following_ = true;
+      };
+      busy_ = true;
+      std::string answer = co_await dispatcher_.dispatch(std::move(*line), call);
+      busy_ = false;
+      queue(std::move(answer), std::move(call.after_reply));
+      if (following_) wake_follower_.notify_all();
+    }
+  }
+  closing_ = true;
+  wake_writer_.notify_all();
+  wake_follower_.notify_all();
+}
+
+awaitable<void> Session::write() {
+  const auto self = shared_from_this();
+  for (;;) {
+    while (outgoing_.empty() && !closing_) co_await wake_writer_.wait();
+    if (outgoing_.empty()) break;
+    Outgoing next = std::move(outgoing_.front());
+    outgoing_.pop_front();
+    const auto buffer = asio::buffer(next.bytes);
+    const auto [error, count] = co_await asio::async_write(socket_, buffer, no_throw);
+    queued_bytes_ -= next.bytes.size();
+    if (next.when_sent) next.when_sent();
+    if (error) {
+      closing_ = true;
+      outgoing_.clear();
+    }
+  }
+  std::error_code ignored;
+  socket_.shutdown(asio::local::stream_protocol::socket::shutdown_both, ignored);
+  socket_.close(ignored);
+}
+
+awaitable<void> Session::follow() {
+  const auto self = shared_from_this();
+  while (!closing_ && !following_) co_await wake_follower_.wait();
+  std::string last;
+  while (!closing_) {
+    protocol::Logs::Response files;
+    try {
+      files = log_files(context_.supervisor, follow_target_);
+    } catch (const Error&) {
+      // The target has gone; it may come back.
+    }
+    protocol::Json params;
+    to_json(params, files);
+    std::string line = protocol::notification_line(protocol::Logs::changed, params);
+    if (line != last) {
+      if (!last.empty()) queue(line);
+      last = std::move(line);
+    }
+    co_await wake_follower_.wait();
+  }
+}
+
+}  // namespace pmx

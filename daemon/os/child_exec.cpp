@@ -1,0 +1,104 @@
+#include "daemon/os/child_exec.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <system_error>
+
+namespace pmx {
+namespace {
+
+constexpr std::size_t kStackBytes = std::size_t{64} * 1024;
+constexpr int kFirstUnwanted = 4;
+
+// The sanitizer would leave marks for this stack in memory that parent and child share.
+#define PMX_IN_CHILD __attribute__((no_sanitize("address", "undefined"), noinline))
+
+PMX_IN_CHILD int fail(ChildPlan* plan, const char* stage) noexcept {
+  plan->failed_errno = errno;
+  plan->failed_stage = stage;
+  ::_exit(127);
+}
+
+PMX_IN_CHILD void reset_signals() noexcept {
+  struct sigaction action {};
+  action.sa_handler = SIG_DFL;
+  for (int number = 1; number < NSIG; ++number)
+    ::sigaction(number, &action, nullptr);  // KILL, STOP: refused, harmless
+}
+
+PMX_IN_CHILD int run_child(void* argument) noexcept {
+  auto* plan = static_cast<ChildPlan*>(argument);
+  reset_signals();
+  if (::setsid() < 0) return fail(plan, "setsid");
+  if (::dup2(plan->input, 0) < 0 || ::dup2(plan->output, 1) < 0 || ::dup2(plan->error, 2) < 0)
+    return fail(plan, "redirect");
+  if (plan->channel >= 0) {
+    if (::dup2(plan->channel, 3) < 0) return fail(plan, "channel");
+  }
+  const unsigned first = plan->channel >= 0 ? kFirstUnwanted : kFirstUnwanted - 1;
+  if (::close_range(first, ~0U, CLOSE_RANGE_CLOEXEC) != 0) return fail(plan, "close_range");
+  if (plan->open_files != 0) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+      limit.rlim_cur = plan->open_files;
+      ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+  }
+  ::umask(plan->umask);
+  if (::chdir(plan->cwd) != 0) return fail(plan, "chdir");
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::execve(plan->program, plan->argv, plan->envp);
+  return fail(plan, "exec");
+}
+
+class ChildStack {
+ public:
+  ChildStack()
+      : memory_(::mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0)) {
+    if (memory_ == MAP_FAILED)
+      throw std::system_error(errno, std::generic_category(), "stack for a new process");
+  }
+  ~ChildStack() { ::munmap(memory_, kStackBytes); }
+  ChildStack(const ChildStack&) = delete;
+  ChildStack& operator=(const ChildStack&) = delete;
+  [[nodiscard]] void* top() const noexcept {
+    return static_cast<std::byte*>(memory_) + kStackBytes;
+  }
+
+ private:
+  void* memory_;
+};
+
+}  // namespace
+
+ClonedChild clone_and_exec(ChildPlan& plan) {
+  const ChildStack stack;
+  // No handler of ours may run in the child while it shares our memory.
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  // legacy clone rather than clone3: glibc's wrapper gives the child a stack of its own, and
+  // container profiles allow it. With CLONE_PARENT the kernel takes the exit signal from our own
+  // (the keeper made us with SIGCHLD).
+  int pidfd = -1;
+  const int flags = CLONE_VM | CLONE_VFORK | CLONE_PARENT | CLONE_PIDFD;
+  const pid_t pid = ::clone(run_child, stack.top(), flags, &plan, &pidfd);
+  const int error = errno;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return {pid, UniqueFd(pid >= 0 ? pidfd : -1)};
+}
+
+}  // namespace pmx

@@ -1,0 +1,40 @@
+// What happens between the clone and the exec of an app. The child shares the daemon's memory until
+// the exec (CLONE_VM): everything is prepared beforehand; in the child there is no allocation, no
+// lock, no exception and nothing that could leave a trace.
+#pragma once
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "common/base/unique_fd.h"
+
+namespace pmx {
+
+struct ChildPlan {
+  const char* program = nullptr;
+  char* const* argv = nullptr;
+  char* const* envp = nullptr;
+  const char* cwd = nullptr;
+  // Sources of the descriptors 0 to 3, all above 3; channel may be -1.
+  int input = -1;
+  int output = -1;
+  int error = -1;
+  int channel = -1;
+  rlim_t open_files = 0;  // soft RLIMIT_NOFILE for the child; 0 = as ours
+  mode_t umask = 022;
+
+  // Filled in by the child if it fails.
+  const char* failed_stage = nullptr;
+  int failed_errno = 0;
+};
+
+struct ClonedChild {
+  pid_t pid = -1;  // -1: errno says why
+  UniqueFd pidfd;
+};
+
+// Makes the process as a child of our parent (CLONE_PARENT) and returns when it has executed the
+// program or failed to (plan.failed_stage set; its parent reaps it).
+ClonedChild clone_and_exec(ChildPlan& plan);
+
+}  // namespace pmx

@@ -1,0 +1,248 @@
+#include "daemon/os/clone_spawner.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <asio/post.hpp>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include "common/sys/pidfd.h"
+#include "common/sys/proc_fs.h"
+#include "daemon/os/child_exec.h"
+#include "daemon/os/keeper_slots.h"
+
+namespace pmx {
+namespace {
+
+constexpr int kFirstFreeFd = 10;  // above everything that is placed in a child
+
+UniqueFd duplicate_high(int fd) {
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, kFirstFreeFd));
+  if (!copy) throw std::system_error(errno, std::generic_category(), "duplicate descriptor");
+  return copy;
+}
+
+// Opens the same pipe or file again with another mode and flags of its own.
+UniqueFd reopen(const std::string& path, int flags) {
+  UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC));
+  if (!fd) return fd;
+  if (fd.get() >= kFirstFreeFd) return fd;
+  return duplicate_high(fd.get());
+}
+
+UniqueFd reopen(int fd, int flags) { return reopen(fmt::format("/proc/self/fd/{}", fd), flags); }
+
+bool is_pipe(int fd) {
+  struct stat info {};
+  return ::fstat(fd, &info) == 0 && S_ISFIFO(info.st_mode);
+}
+
+ProcessExit exit_of(std::uint64_t slot, const keeper::ExitRecord& record) {
+  const auto status = record.known != 0 ? std::optional<int>(record.wait_status) : std::nullopt;
+  return {run_of(slot), record.pid, ExitStatus::from_wait(status), record.wall_ms};
+}
+
+// A flat copy of strings in the shape execve wants.
+class StringArray {
+ public:
+  void add(std::string text) { texts_.push_back(std::move(text)); }
+  // Valid until the next add.
+  char* const* data() {
+    pointers_.clear();
+    for (std::string& text : texts_) pointers_.push_back(text.data());
+    pointers_.push_back(nullptr);
+    return pointers_.data();
+  }
+
+ private:
+  std::vector<std::string> texts_;
+  std::vector<char*> pointers_;
+};
+
+SpawnError failure(const char* stage, int error, std::string path) {
+  return {stage, error, std::move(path)};
+}
+
+// An exec that fails with ENOENT on a file that exists: the interpreter of its first line is
+// missing.
+std::string exec_path(const std::string& program, int error) {
+  if (error == ENOENT && ::access(program.c_str(), F_OK) == 0)
+    return program + " (the interpreter in its first line is missing)";
+  return program;
+}
+
+}  // namespace
+
+std::string SpawnError::describe() const {
+  return fmt::format("{} {}: {} ({})", stage, path, std::strerror(error), ::strerrorname_np(error));
+}
+
+CloneSpawner::CloneSpawner(asio::io_context& io, KeeperLink& link, Inherited inherited)
+    : io_(io), link_(link), inherited_(inherited), null_(reopen("/dev/null", O_RDONLY)) {
+  if (!null_) throw std::system_error(errno, std::generic_category(), "open /dev/null");
+}
+
+void CloneSpawner::exited(std::uint64_t slot, const keeper::ExitRecord& record) {
+  if (slot_kind(slot) != SlotKind::run || !handler_) return;
+  ProcessExit exit = exit_of(slot, record);
+  asio::post(io_, [this, exit = std::move(exit)] { handler_(exit); });
+}
+
+std::vector<AdoptedRun> CloneSpawner::adopt(pid_t keeper_pid) {
+  std::vector<AdoptedRun> runs;
+  std::vector<std::uint64_t> empty;
+  for (const auto& [id, slot] : link_.slots()) {
+    if (slot_kind(id) != SlotKind::run) continue;
+    if (slot.pid == 0) {
+      empty.push_back(id);
+      continue;
+    }
+    AdoptedRun run{run_of(id), {slot.pid, slot.start_time, {}}, slot.state, {}};
+    if (!slot.fds.empty()) run.process.channel = duplicate_high(slot.fds.front().get());
+    if (slot.exit) run.exit = exit_of(id, *slot.exit);
+    runs.push_back(std::move(run));
+  }
+  // The daemon died between announcing a process and naming it: the process, if there is one,
+  // carries the name of its run. Its channel is lost, so nothing can be made of it but an end: it
+  // is adopted and its owner decides.
+  for (const std::uint64_t id : empty) {
+    const RunId run = run_of(id);
+    const std::string wanted = fmt::format("PMX_TOKEN={}.{}.", run.pm_id, run.generation);
+    bool found = false;
+    for (const pid_t pid : sys::children_of(keeper_pid)) {
+      if (!sys::has_environment(pid, wanted)) continue;
+      const auto stat = sys::process_stat(pid);
+      if (!stat || stat->state == 'Z') continue;
+      const std::string note = link_.find(id)->state;
+      link_.store_process(id, pid, stat->start_time, sys::pidfd_open(pid), {});
+      runs.push_back({run, {pid, stat->start_time, {}}, note, {}});
+      found = true;
+      break;
+    }
+    if (!found) link_.drop(id);
+  }
+  return runs;
+}
+
+std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& request) {
+  const std::uint64_t slot = run_slot(request.run);
+  try {
+    ensure_output(request.run.pm_id);
+    const KeeperLink::Slot& output = *link_.find(output_slot(request.run.pm_id));
+    // Write ends re-opened for reading as well: the app never gets SIGPIPE, even if keeper and
+    // daemon are both gone.
+    const UniqueFd out = reopen(output.fds.at(0).get(), O_RDWR);
+    const UniqueFd error = reopen(output.fds.at(1).get(), O_RDWR);
+    if (!out || !error) return failure("open output pipe", errno, request.program);
+
+    UniqueFd ours;
+    UniqueFd theirs;
+    if (request.channel) {
+      std::array<int, 2> pair{};
+      if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0)
+        return failure("socketpair", errno, request.program);
+      ours.reset(pair[0]);
+      theirs.reset(pair[1]);
+      if (::fcntl(ours.get(), F_SETFL, O_NONBLOCK) != 0)
+        return failure("socketpair", errno, request.program);
+      theirs = duplicate_high(theirs.get());
+    }
+
+    StringArray argv;
+    for (const std::string& argument : request.argv) argv.add(argument);
+    StringArray env;
+    for (const auto& [name, value] : request.env) env.add(fmt::format("{}={}", name, value));
+    ChildPlan plan;
+    plan.program = request.program.c_str();
+    plan.argv = argv.data();
+    plan.envp = env.data();
+    plan.cwd = request.cwd.c_str();
+    plan.input = null_.get();
+    plan.output = out.get();
+    plan.error = error.get();
+    plan.channel = theirs.get();
+    plan.open_files = inherited_.open_files;
+    plan.umask = inherited_.umask;
+
+    link_.store_intent(slot, request.note);
+    ClonedChild child = clone_and_exec(plan);
+    if (child.pid < 0) {
+      const int reason = errno;
+      link_.drop(slot);
+      return failure("clone", reason, request.program);
+    }
+    if (plan.failed_stage != nullptr) {
+      link_.drop(slot);
+      const std::string stage = plan.failed_stage;
+      const std::string path =
+          stage == "chdir" ? request.cwd : exec_path(request.program, plan.failed_errno);
+      return failure(plan.failed_stage, plan.failed_errno, path);
+    }
+    const auto stat = sys::process_stat(
+        child.pid);  // a zombie at the least: only its parent's wait takes it away
+    const std::uint64_t start_time = stat ? stat->start_time : 0;
+    std::vector<UniqueFd> kept;
+    if (ours) kept.push_back(duplicate_high(ours.get()));
+    link_.store_process(slot, child.pid, start_time, std::move(child.pidfd), std::move(kept));
+    return Process{child.pid, start_time, std::move(ours)};
+  } catch (const std::system_error& error) {
+    link_.drop(slot);
+    return failure("prepare", error.code().value(), request.program);
+  }
+}
+
+void CloneSpawner::remember(RunId run, const std::string& note) {
+  link_.store_state(run_slot(run), note);
+}
+
+void CloneSpawner::forget(RunId run) { link_.drop(run_slot(run)); }
+
+void CloneSpawner::ensure_output(int pm_id) {
+  const KeeperLink::Slot* slot = link_.find(output_slot(pm_id));
+  if (slot != nullptr && slot->fds.size() == 2) return;
+  std::vector<UniqueFd> ends;
+  for (int i = 0; i < 2; ++i) {
+    std::array<int, 2> pair{};
+    if (::pipe2(pair.data(), O_CLOEXEC | O_NONBLOCK) != 0)
+      throw std::system_error(errno, std::generic_category(), "pipe");
+    const UniqueFd write_end(pair[1]);
+    ends.emplace_back(pair[0]);
+  }
+  link_.store_fds(output_slot(pm_id), std::move(ends), "");
+}
+
+OutputPipes CloneSpawner::open_output(int pm_id) {
+  ensure_output(pm_id);
+  const KeeperLink::Slot& slot = *link_.find(output_slot(pm_id));
+  return {duplicate_high(slot.fds.at(0).get()), duplicate_high(slot.fds.at(1).get())};
+}
+
+void CloneSpawner::close_output(int pm_id) { link_.drop(output_slot(pm_id)); }
+
+bool CloneSpawner::adopt_by_pid(RunId run, pid_t pid, std::uint64_t start_time) {
+  UniqueFd pidfd = sys::pidfd_open(pid);
+  if (!pidfd) return false;
+  // Looked at after the pidfd was opened: if the times agree, the pidfd is of that process.
+  const auto stat = sys::process_stat(pid);
+  if (!stat || stat->state == 'Z' || stat->start_time != start_time) return false;
+  link_.store_process(run_slot(run), pid, start_time, std::move(pidfd), {});
+  if (link_.find(output_slot(run.pm_id)) == nullptr) {
+    // The process itself holds its pipes, with all that nobody has read yet.
+    std::vector<UniqueFd> ends;
+    for (const int fd : {1, 2}) {
+      UniqueFd end = reopen(fmt::format("/proc/{}/fd/{}", pid, fd), O_RDONLY | O_NONBLOCK);
+      if (end && is_pipe(end.get())) ends.push_back(std::move(end));
+    }
+    if (ends.size() == 2) link_.store_fds(output_slot(run.pm_id), std::move(ends), "");
+  }
+  return true;
+}
+
+}  // namespace pmx

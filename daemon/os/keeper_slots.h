@@ -1,0 +1,33 @@
+// What the numbers of keeper slots mean: kind (8 bits), then for runs pm_id (24 bits) and
+// generation (32 bits).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "daemon/ports/spawner.h"
+
+namespace pmx {
+
+enum class SlotKind : std::uint8_t { run = 1, output = 2, listener = 3 };
+
+inline constexpr int kMaxPmId = (1 << 24) - 1;
+
+constexpr std::uint64_t run_slot(RunId run) {
+  return (std::uint64_t{1} << 56U) | (static_cast<std::uint64_t>(run.pm_id) << 32U) |
+         run.generation;
+}
+constexpr std::uint64_t output_slot(int pm_id) {
+  return (std::uint64_t{2} << 56U) | (static_cast<std::uint64_t>(pm_id) << 32U);
+}
+constexpr std::uint64_t listener_slot(std::uint64_t number) {
+  return (std::uint64_t{3} << 56U) | number;
+}
+
+constexpr SlotKind slot_kind(std::uint64_t slot) { return static_cast<SlotKind>(slot >> 56U); }
+constexpr RunId run_of(std::uint64_t slot) {
+  return {static_cast<int>((slot >> 32U) & 0xffffffU),
+          static_cast<std::uint32_t>(slot & 0xffffffffU)};
+}
+
+}  // namespace pmx

@@ -1,0 +1,107 @@
+// LogPump: what the log thread knows: pipes (sources), files (targets), who waits for what. Used by
+// that thread only.
+//
+// A target that cannot be written is blocked: its sources leave epoll, their bytes stay in the
+// pipes, a timer tries again each second. Nothing is dropped except by a detach that gave up, which
+// says how much.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "common/base/unique_fd.h"
+#include "daemon/os/log_file.h"
+
+namespace pmx {
+
+// Something the control thread waits for: posted when the last holder lets go of it, so exactly
+// once, whatever happens.
+class LogTicket {
+ public:
+  using Post = std::function<void(std::function<void()>)>;
+  LogTicket(Post post, std::function<void()> done);
+  ~LogTicket();
+  LogTicket(const LogTicket&) = delete;
+  LogTicket& operator=(const LogTicket&) = delete;
+
+ private:
+  Post post_;
+  std::function<void()> done_;
+};
+using LogTicketPtr = std::shared_ptr<LogTicket>;
+
+class LogPump {
+ public:
+  // `report` is called on the pump's thread. `wake` (borrowed) makes `run_once` return when
+  // readable. Throws std::system_error.
+  LogPump(int wake, std::function<void(std::string)> report);
+
+  void attach(int pm_id, UniqueFd pipe, const std::string& path);
+  void detach(int pm_id, const LogTicketPtr& ticket);
+  void drain(int pm_id, const LogTicketPtr& ticket);
+  void truncate(const std::vector<std::string>& paths);
+  void reopen();
+  // Moves what is in all pipes now, as far as the files take it, and lets go of everything.
+  void finish();
+
+  // Sleeps until there is something to do and does a bounded amount of it. Returns whether `wake`
+  // is readable.
+  bool run_once();
+
+ private:
+  using Id = std::uint64_t;
+  struct Target {
+    Id id = 0;
+    LogFile file;
+    int error = 0;               // blocked by this errno
+    bool is_reported = false;    // the user was told it is blocked, not yet that it is well again
+    bool failed_lately = false;  // since the last tick
+  };
+  struct Waiter {
+    std::uint64_t until;  // of Source::moved
+    LogTicketPtr ticket;
+  };
+  struct Source {
+    int pm_id = 0;
+    UniqueFd pipe;
+    std::shared_ptr<Target> target;
+    std::uint64_t moved = 0;  // bytes
+    bool is_watched = false;
+    bool has_ended = false;
+    bool is_leaving = false;
+    std::uint64_t leave_at = 0;  // of `moved`
+    int attempts_left = 0;       // leaving: ticks until it gives up
+    std::vector<Waiter> waiters;
+  };
+
+  std::shared_ptr<Target> target_for(const std::string& path);
+  void serve(Id id);
+  void watch(Id id, Source& source);
+  void unwatch(Source& source);
+  void block(const std::shared_ptr<Target>& target, int error);
+  void unblock(const std::shared_ptr<Target>& target);
+  void retry(const std::shared_ptr<Target>& target);
+  void retry_all_blocked();
+  void tick();
+  void give_up(Source& source);
+  void remove(Id id);
+  void set_timer(bool on);
+  std::vector<Id> sources_of(int pm_id) const;
+  std::vector<Id> sources_of(const Target& target) const;
+  std::vector<std::shared_ptr<Target>> all_targets() const;
+
+  std::function<void(std::string)> report_;
+  UniqueFd epoll_;
+  UniqueFd timer_;
+  bool is_timer_on_ = false;
+  Id next_id_;
+  std::unordered_map<Id, Source> sources_;
+  std::map<std::string, std::weak_ptr<Target>> targets_;
+};
+
+}  // namespace pmx

@@ -1,0 +1,70 @@
+#include "daemon/os/record_json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "common/protocol/fields.h"
+#include "common/protocol/model_json.h"
+
+namespace pmx {
+
+using nlohmann::json;
+
+namespace {
+
+// while the daemon runs).
+std::string dump(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+}  // namespace
+
+std::string text_of(const AppSpec& spec) { return dump(json(spec)); }
+
+AppSpec spec_from_text(const std::string& text) { return json::parse(text).get<AppSpec>(); }
+
+std::string text_of(const InstanceRecord& record) {
+  json out{{"pm_id", record.pm_id},
+           {"app_id", record.app_id},
+           {"number", record.number},
+           {"unique_id", record.unique_id},
+           {"wanted", record.wanted},
+           {"state", to_string(record.state)},
+           {"reason", record.reason},
+           {"restarts", record.restarts},
+           {"unstable_restarts", record.unstable_restarts},
+           {"backoff", record.backoff.count()},
+           {"created_at", record.created_at},
+           {"started_at", record.started_at},
+           {"generation", record.generation},
+           {"pid", record.pid},
+           {"start_time", record.start_time},
+           {"boot_id", record.boot_id}};
+  if (record.last_exit) out["last_exit"] = *record.last_exit;
+  return dump(out);
+}
+
+InstanceRecord record_from_text(const std::string& text) {
+  const json in = json::parse(text);
+  InstanceRecord record;
+  protocol::Fields(in)
+      .required("pm_id", record.pm_id)
+      .required("app_id", record.app_id)
+      .required("unique_id", record.unique_id)
+      .optional("number", record.number)
+      .optional("wanted", record.wanted)
+      .named("state", record.state, instance_state_from)
+      .optional("reason", record.reason)
+      .optional("restarts", record.restarts)
+      .optional("unstable_restarts", record.unstable_restarts)
+      .optional("backoff", record.backoff)
+      .optional("created_at", record.created_at)
+      .optional("started_at", record.started_at)
+      .optional("generation", record.generation)
+      .optional("pid", record.pid)
+      .optional("start_time", record.start_time)
+      .optional("boot_id", record.boot_id)
+      .optional("last_exit", record.last_exit);
+  return record;
+}
+
+}  // namespace pmx

@@ -1,0 +1,145 @@
+#include "daemon/os/splice_log_sink.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <mutex>
+#include <system_error>
+#include <utility>
+#include <variant>
+
+#include "daemon/os/log_pump.h"
+
+namespace pmx {
+namespace {
+
+struct Attach {
+  int pm_id;
+  UniqueFd out;
+  UniqueFd error;
+  std::string out_path;
+  std::string error_path;
+};
+struct Detach {
+  int pm_id;
+  LogTicketPtr ticket;
+};
+struct Drain {
+  int pm_id;
+  LogTicketPtr ticket;
+};
+struct Truncate {
+  std::vector<std::string> paths;
+  LogTicketPtr ticket;
+};
+struct Reopen {
+  LogTicketPtr ticket;
+};
+struct Stop {};
+using Command = std::variant<Attach, Detach, Drain, Truncate, Reopen, Stop>;
+
+UniqueFd make_wake() {
+  UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake) throw std::system_error(errno, std::generic_category(), "eventfd for logs");
+  return wake;
+}
+
+}  // namespace
+
+class SpliceLogSink::Worker {
+ public:
+  Worker(Post post, Report report)
+      : post_(std::move(post)),
+        wake_(make_wake()),
+        pump_(wake_.get(), [this, report = std::move(report)](std::string text) {
+          post_([report, text = std::move(text)] { report(text); });
+        }) {}
+
+  LogTicketPtr ticket(Done done) { return std::make_shared<LogTicket>(post_, std::move(done)); }
+
+  // On the control thread.
+  void send(Command command) {
+    {
+      const std::lock_guard lock(mutex_);
+      commands_.push_back(std::move(command));
+    }
+    const std::uint64_t one = 1;
+    // Cannot fail but by overflow, and then the thread is awake anyway.
+    [[maybe_unused]] const auto written = ::write(wake_.get(), &one, sizeof one);
+  }
+
+  // The log thread.
+  void run() {
+    sigset_t all;
+    ::sigfillset(&all);  // signals belong to the control thread; SIGPIPE and SIGXFSZ become errors
+    ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    ::pthread_setname_np(::pthread_self(), "pmxd-log");
+    while (!is_stopping_) {
+      if (!pump_.run_once()) continue;
+      std::uint64_t count = 0;
+      [[maybe_unused]] const auto got = ::read(wake_.get(), &count, sizeof count);
+      std::vector<Command> commands;
+      {
+        const std::lock_guard lock(mutex_);
+        commands.swap(commands_);
+      }
+      for (Command& command : commands) {
+        std::visit([this](auto& given) { apply(given); }, command);
+      }
+    }
+    pump_.finish();
+  }
+
+ private:
+  void apply(Attach& command) {
+    // The run before may not have been detached.
+    pump_.detach(command.pm_id, nullptr);
+    pump_.attach(command.pm_id, std::move(command.out), command.out_path);
+    pump_.attach(command.pm_id, std::move(command.error), command.error_path);
+  }
+  void apply(const Detach& command) { pump_.detach(command.pm_id, command.ticket); }
+  void apply(const Drain& command) { pump_.drain(command.pm_id, command.ticket); }
+  void apply(const Truncate& command) { pump_.truncate(command.paths); }
+  void apply(const Reopen&) { pump_.reopen(); }
+  void apply(const Stop&) { is_stopping_ = true; }
+
+  Post post_;
+  UniqueFd wake_;
+  LogPump pump_;
+  bool is_stopping_ = false;
+  std::mutex mutex_;
+  std::vector<Command> commands_;  // guarded by mutex_
+};
+
+SpliceLogSink::SpliceLogSink(Post post, Report report)
+    : worker_(std::make_unique<Worker>(std::move(post), std::move(report))),
+      thread_([worker = worker_.get()] { worker->run(); }) {}
+
+SpliceLogSink::~SpliceLogSink() {
+  worker_->send(Stop{});
+  thread_.join();
+}
+
+void SpliceLogSink::attach(int pm_id, UniqueFd out, UniqueFd error, const std::string& out_path,
+                           const std::string& error_path) {
+  worker_->send(Attach{pm_id, std::move(out), std::move(error), out_path, error_path});
+}
+
+void SpliceLogSink::detach(int pm_id, Done done) {
+  worker_->send(Detach{pm_id, worker_->ticket(std::move(done))});
+}
+
+void SpliceLogSink::drain(int pm_id, Done done) {
+  worker_->send(Drain{pm_id, worker_->ticket(std::move(done))});
+}
+
+void SpliceLogSink::truncate(std::vector<std::string> paths, Done done) {
+  worker_->send(Truncate{std::move(paths), worker_->ticket(std::move(done))});
+}
+
+void SpliceLogSink::reopen(Done done) { worker_->send(Reopen{worker_->ticket(std::move(done))}); }
+
+}  // namespace pmx

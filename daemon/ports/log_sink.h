@@ -1,0 +1,42 @@
+// LogSink: takes the output of instances from their pipes to their files. The adapter works on a
+// thread of its own; calls return at once and never block on a disk. All methods are called on the
+// control thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/base/unique_fd.h"
+
+namespace pmx {
+
+class LogSink {
+ public:
+  using Done = std::function<void()>;  // runs on the control thread
+
+  virtual ~LogSink() = default;
+
+  // From now on copies what arrives on the two pipes (read ends, any blocking mode; given away) to
+  // the two files, which are created (with their directories) and appended to. Equal paths, here or
+  // in several instances, share one file. "/dev/null" discards. An unwritable file is reported
+  // through the daemon's log, its bytes wait in the pipe and it is tried again.
+  virtual void attach(int pm_id, UniqueFd out, UniqueFd error, const std::string& out_path,
+                      const std::string& error_path) = 0;
+
+  // Moves everything still in the pipes to the files, closes both and calls `done`. Unknown ids:
+  // `done` only.
+  virtual void detach(int pm_id, Done done) = 0;
+
+  // Calls `done` once all that was in the pipes of `pm_id` at the time of the call is in the files.
+  virtual void drain(int pm_id, Done done) = 0;
+
+  // Empties these files in place (also ones not open).
+  virtual void truncate(std::vector<std::string> paths, Done done) = 0;
+
+  // Closes and opens every file again (after an external rotation).
+  virtual void reopen(Done done) = 0;
+};
+
+}  // namespace pmx

@@ -1,0 +1,101 @@
+// Spawner: makes processes and tells how they ended. Whoever really is their parent (the keeper)
+// and whatever happened to an earlier daemon is hidden here: exits always arrive as events, also
+// those of processes that another daemon started.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/unique_fd.h"
+#include "common/model/app_spec.h"
+#include "common/model/exit_status.h"
+
+namespace pmx {
+
+// Names one run of an instance, for ever.
+struct RunId {
+  int pm_id = 0;
+  std::uint32_t generation = 0;
+  friend auto operator<=>(const RunId&, const RunId&) = default;
+};
+
+struct SpawnRequest {
+  RunId run;
+  std::string program;            // absolute path
+  std::vector<std::string> argv;  // with argv[0]
+  Env env;                        // complete
+  std::string cwd;
+  bool channel =
+      true;          // Node's IPC channel on fd 3 (NODE_CHANNEL_FD is set in `env` by the caller)
+  std::string note;  // kept beside the process for a later daemon, at most 500 bytes
+};
+
+struct Process {
+  pid_t pid = 0;
+  std::uint64_t start_time = 0;  // clock ticks since boot, as in /proc
+  UniqueFd channel;              // our end; may be empty
+};
+
+// Which step failed ("chdir", "exec", ...), why, and on what path.
+struct SpawnError {
+  std::string stage;
+  int error = 0;
+  std::string path;
+  // "exec /a/b: Permission denied (EACCES)"
+  [[nodiscard]] std::string describe() const;
+};
+
+struct ProcessExit {
+  RunId run;
+  pid_t pid = 0;
+  ExitStatus status;
+  WallMillis at = 0;
+};
+
+// A run that an earlier daemon started.
+struct AdoptedRun {
+  RunId run;
+  Process process;
+  std::string note;
+  std::optional<ProcessExit> exit;  // it has ended meanwhile
+};
+
+struct OutputPipes {
+  UniqueFd out;  // read ends
+  UniqueFd error;
+};
+
+class Spawner {
+ public:
+  virtual ~Spawner() = default;
+
+  // Each end of a spawned or adopted process, once, in a turn of the event loop of its own.
+  virtual void on_exit(std::function<void(const ProcessExit&)> handler) = 0;
+
+  // Starts a process with its own session, clean signals, descriptors 0-2 (and 3) only. Blocks
+  // until the exec has succeeded or failed (well under a millisecond).
+  virtual std::variant<Process, SpawnError> spawn(const SpawnRequest& request) = 0;
+
+  // Changes the note of a run.
+  virtual void remember(RunId run, const std::string& note) = 0;
+  // The end of the run is acted upon and recorded, or it is of no more interest.
+  virtual void forget(RunId run) = 0;
+
+  // The pipes that all runs of an instance write to, made on first use. Returns read ends of their
+  // own for the caller.
+  virtual OutputPipes open_output(int pm_id) = 0;
+  virtual void close_output(int pm_id) = 0;
+
+  // Takes over a process known only by pid and start time (keeper and daemon both died). False: it
+  // is not there any more.
+  virtual bool adopt_by_pid(RunId run, pid_t pid, std::uint64_t start_time) = 0;
+};
+
+}  // namespace pmx

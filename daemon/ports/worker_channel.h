@@ -1,0 +1,43 @@
+// WorkerChannel: the message channel to one run (Node's IPC protocol on its fd 3, which any
+// language can speak). In cluster mode it also serves the app's shared listening sockets.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "common/base/unique_fd.h"
+
+namespace pmx {
+
+// Each but on_note_changed may destroy the channel. Text is valid during the call only.
+struct ChannelEvents {
+  std::function<void()> on_listening;                     // a server of this worker is up
+  std::function<void(std::string_view json)> on_message;  // one JSON value
+  std::function<void()> on_closed;  // last event; after disconnect(): all its work is done
+  std::function<void()> on_note_changed;
+};
+
+class WorkerChannel {
+ public:
+  virtual ~WorkerChannel() = default;
+  // One JSON value. False: not taken (closed, or the worker does not read).
+  virtual bool send_message(std::string_view json) = 0;
+  // Asks a cluster worker to finish its work and close the channel. False: cannot be asked.
+  virtual bool disconnect() = 0;
+  [[nodiscard]] virtual bool closed() const = 0;
+  // What the next daemon must know of this worker.
+  [[nodiscard]] virtual std::string note() const = 0;
+};
+
+class WorkerChannels {
+ public:
+  virtual ~WorkerChannels() = default;
+  // `note` is that of an earlier daemon, or empty for a new worker.
+  virtual std::unique_ptr<WorkerChannel> open(UniqueFd fd, std::uint64_t app_id, bool cluster,
+                                              std::string_view note, ChannelEvents events) = 0;
+};
+
+}  // namespace pmx

@@ -1,0 +1,41 @@
+// Incarnation: one run of an instance. It ends once.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/base/clock.h"
+#include "daemon/ports/spawner.h"
+#include "daemon/ports/worker_channel.h"
+
+namespace pmx {
+
+class Stopper;
+
+struct Incarnation {
+  // What it is to its instance. Kept beside the process for the next daemon, by these letters.
+  enum class Role : char {
+    current = 'C',
+    candidate = 'N',  // started by a reload, not ready yet
+    retiring = 'O',   // replaced, finishing its work
+  };
+
+  RunId run;
+  Role role = Role::current;
+  pid_t pid = 0;
+  std::uint64_t start_time = 0;
+  WallMillis started_at = 0;
+  TimePoint started;
+  bool ready = false;   // has said so, or listens
+  bool exited = false;  // the main process
+  std::unique_ptr<WorkerChannel> channel;
+  std::unique_ptr<Stopper> stopper;  // while it is being stopped
+
+  Incarnation();
+  ~Incarnation();
+  Incarnation(Incarnation&&) = delete;
+  Incarnation& operator=(Incarnation&&) = delete;
+};
+
+}  // namespace pmx

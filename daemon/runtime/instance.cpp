@@ -1,0 +1,560 @@
+#include "daemon/runtime/instance.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include "daemon/runtime/stopper.h"
+
+namespace pmx {
+namespace {
+
+TimePoint earlier(const Clock& clock, WallMillis then) {
+  return clock.now() - std::chrono::milliseconds(std::max<WallMillis>(0, clock.wall_now() - then));
+}
+
+// The note kept beside a process: role, ready or not, then what the channel wants kept.
+std::string note_of(const Incarnation& incarnation) {
+  return fmt::format("{}{};{}", static_cast<char>(incarnation.role), incarnation.ready ? '1' : '0',
+                     incarnation.channel ? incarnation.channel->note() : "");
+}
+
+}  // namespace
+
+Instance::Instance(const Ports& ports, std::shared_ptr<const AppSpec> spec, Identity identity,
+                   Events events)
+    : ports_(ports),
+      spec_(std::move(spec)),
+      identity_(std::move(identity)),
+      events_(std::move(events)),
+      paths_(ports.paths(*spec_, identity_.pm_id)),
+      fsm_(InstanceFsmSettings::from(*spec_)),
+      restart_timer_(ports.io),
+      ready_timer_(ports.io),
+      candidate_timer_(ports.io) {}
+
+Instance::~Instance() = default;
+
+void Instance::attach_logs() {
+  OutputPipes pipes = ports_.spawner.open_output(identity_.pm_id);
+  ports_.logs.attach(identity_.pm_id, std::move(pipes.out), std::move(pipes.error), paths_.out,
+                     paths_.error);
+}
+
+void Instance::set_spec(std::shared_ptr<const AppSpec> spec) {
+  spec_ = std::move(spec);
+  fsm_.set_settings(InstanceFsmSettings::from(*spec_));
+  InstancePaths paths = ports_.paths(*spec_, identity_.pm_id);
+  const bool logs_moved = paths.out != paths_.out || paths.error != paths_.error;
+  if (paths.pid != paths_.pid) ports_.store.put_file(paths_.pid, std::nullopt);
+  paths_ = std::move(paths);
+  if (logs_moved) {
+    ports_.logs.detach(identity_.pm_id, [] {});
+    attach_logs();
+  }
+}
+
+void Instance::reset_counters() {
+  fsm_.reset_counters();
+  identity_.created_at = ports_.clock.wall_now();
+  record();
+  events_.changed();
+}
+
+bool Instance::settled() const noexcept {
+  return fsm_.state() != InstanceState::stopping && fsm_.state() != InstanceState::launching;
+}
+
+// --- The state machine and its effects ---
+
+void Instance::handle(const InstanceEvent& event) {
+  // Effects answer with events: these wait their turn.
+  inbox_.push_back(event);
+  if (std::exchange(handling_, true)) return;
+  while (!inbox_.empty()) {
+    const InstanceEvent next = std::move(inbox_.front());
+    inbox_.pop_front();
+    const InstanceStep step = fsm_.on(next, ports_.clock.now());
+    for (const InstanceEffect& effect : step.effects) perform(effect);
+  }
+  handling_ = false;
+}
+
+void Instance::perform(const InstanceEffect& effect) {
+  struct Performer {
+    Instance& self;
+    void operator()(const effect::Spawn&) const { self.spawn_current(); }
+    void operator()(const effect::BeginStop&) const { self.begin_stop(); }
+    void operator()(const effect::SweepLeftovers&) const { self.sweep(); }
+    void operator()(const effect::ArmRestartTimer& timer) const {
+      self.arm(self.restart_timer_, timer.delay, RestartDue{});
+    }
+    void operator()(const effect::CancelRestartTimer&) const { self.restart_timer_.cancel(); }
+    void operator()(const effect::ArmReadyTimer& timer) const {
+      self.arm(self.ready_timer_, timer.delay, ReadyTimedOut{});
+    }
+    void operator()(const effect::CancelReadyTimer&) const { self.ready_timer_.cancel(); }
+    void operator()(const effect::Changed&) const {
+      self.record();
+      self.events_.changed();
+    }
+  };
+  std::visit(Performer{*this}, effect);
+}
+
+void Instance::arm(asio::steady_timer& timer, Millis delay, InstanceEvent event) {
+  timer.expires_after(delay);
+  timer.async_wait([this, event = std::move(event),
+                    alive = std::weak_ptr(alive_)](const std::error_code& error) {
+    if (!error && !alive.expired()) handle(event);
+  });
+}
+
+void Instance::spawn_current() {
+  std::string failure;
+  current_ = spawn(*spec_, Incarnation::Role::current, failure);
+  if (current_) {
+    handle(Spawned{current_->run.generation});
+  } else {
+    handle(SpawnFailed{failure});
+  }
+}
+
+void Instance::begin_stop() {
+  if (candidate_) candidate_failed("the app is being stopped");
+  // What still drains after a reload has no more time than the rest.
+  for (const auto& incarnation : retiring_) {
+    incarnation->stopper.reset();
+    end_retired(*incarnation, StopPurpose::stop);
+  }
+  if (!current_) {
+    handle(StopFinished{});
+    return;
+  }
+  end(*current_, StopPurpose::stop, [this](bool gone, const std::string& reason) {
+    if (!gone) {
+      if (current_) current_->stopper.reset();
+      handle(StopFailed{reason});
+      return;
+    }
+    if (current_) ports_.spawner.forget(current_->run);
+    current_.reset();
+    handle(StopFinished{});
+  });
+}
+
+void Instance::sweep() {
+  if (!current_) return;
+  if (spec_->treekill) {
+    for (const ProcessRef& process : ports_.processes.tree({0, token(current_->run.generation)})) {
+      ports_.processes.signal(process, SIGKILL);
+    }
+  }
+  current_.reset();
+}
+
+// --- Runs ---
+
+std::string Instance::token(std::uint32_t generation) const {
+  return fmt::format("{}.{}.{}", identity_.pm_id, generation, identity_.unique_id);
+}
+
+Env Instance::environment(const AppSpec& spec, std::uint32_t generation) const {
+  Env env = spec.env;
+  env["PMX_HOME"] = ports_.home;
+  env["PMX_TOKEN"] = token(generation);
+  env["pm_id"] = std::to_string(identity_.pm_id);
+  env["name"] = spec.name;
+  env["namespace"] = spec.name_space;
+  env["unique_id"] = identity_.unique_id;
+  env["exec_mode"] = fmt::format("{}_mode", to_string(spec.exec_mode));
+  env["restart_time"] = std::to_string(fsm_.restarts());
+  env["pm_uptime"] = std::to_string(ports_.clock.wall_now());
+  env[spec.instance_var] = std::to_string(identity_.number);
+  env["NODE_CHANNEL_FD"] = "3";
+  env["NODE_CHANNEL_SERIALIZATION_MODE"] = "json";
+  // cluster.worker.id: the same for every run of an instance, so that "worker 1 does it" keeps its
+  // meaning.
+  if (spec.exec_mode == ExecMode::cluster)
+    env["NODE_UNIQUE_ID"] = std::to_string(identity_.number + 1);
+  return env;
+}
+
+std::unique_ptr<Incarnation> Instance::spawn(const AppSpec& spec, Incarnation::Role role,
+                                             std::string& failure) {
+  auto incarnation = std::make_unique<Incarnation>();
+  incarnation->run = {identity_.pm_id, ++generation_};
+  incarnation->role = role;
+  incarnation->started = ports_.clock.now();
+  incarnation->started_at = ports_.clock.wall_now();
+
+  SpawnRequest request;
+  request.run = incarnation->run;
+  auto [program, argv] = ports_.command(spec);
+  request.program = std::move(program);
+  request.argv = std::move(argv);
+  request.env = environment(spec, generation_);
+  request.cwd = spec.cwd;
+  request.note = note_of(*incarnation);
+  auto result = ports_.spawner.spawn(request);
+  if (const auto* error = std::get_if<SpawnError>(&result)) {
+    failure = error->describe();
+    return nullptr;
+  }
+  auto& process = std::get<Process>(result);
+  incarnation->pid = process.pid;
+  incarnation->start_time = process.start_time;
+  ever_spawned_ = true;
+  if (role == Incarnation::Role::current) started_at_ = incarnation->started_at;
+  ports_.processes.add_main(incarnation->pid);
+  open_channel(*incarnation, std::move(process.channel), spec, "");
+  return incarnation;
+}
+
+void Instance::open_channel(Incarnation& incarnation, UniqueFd fd, const AppSpec& spec,
+                            const std::string& note) {
+  if (!fd) return;
+  const std::uint32_t generation = incarnation.run.generation;
+  const bool listening_means_ready = !spec.wait_ready;
+  ChannelEvents events;
+  events.on_listening = [this, generation, listening_means_ready] {
+    if (listening_means_ready) became_ready(generation);
+  };
+  events.on_message = [this, generation](std::string_view json) { message(generation, json); };
+  events.on_closed = [this, generation] { channel_closed(generation); };
+  events.on_note_changed = [this, generation] {
+    if (const Incarnation* changed = find(generation)) remember(*changed);
+  };
+  incarnation.channel =
+      ports_.channels.open(std::move(fd), identity_.app_id, spec.exec_mode == ExecMode::cluster,
+                           note, std::move(events));
+}
+
+Incarnation* Instance::find(std::uint32_t generation) {
+  if (current_ && current_->run.generation == generation) return current_.get();
+  if (candidate_ && candidate_->run.generation == generation) return candidate_.get();
+  for (const auto& incarnation : retiring_) {
+    if (incarnation->run.generation == generation) return incarnation.get();
+  }
+  return nullptr;
+}
+
+void Instance::remember(const Incarnation& incarnation) const {
+  ports_.spawner.remember(incarnation.run, note_of(incarnation));
+}
+
+void Instance::set_role(Incarnation& incarnation, Incarnation::Role role) {
+  incarnation.role = role;
+  remember(incarnation);
+}
+
+void Instance::became_ready(std::uint32_t generation) {
+  Incarnation* incarnation = find(generation);
+  if (incarnation == nullptr || std::exchange(incarnation->ready, true)) return;
+  remember(*incarnation);
+  if (incarnation == current_.get()) {
+    handle(Ready{});
+  } else if (incarnation == candidate_.get()) {
+    candidate_timer_.cancel();
+    events_.candidate_ready(identity_.pm_id);
+  }
+}
+
+void Instance::message(std::uint32_t generation, std::string_view json) {
+  if (json == "\"ready\"") became_ready(generation);
+}
+
+void Instance::channel_closed(std::uint32_t generation) {
+  Incarnation* incarnation = find(generation);
+  if (incarnation != nullptr && incarnation->stopper) incarnation->stopper->channel_closed();
+}
+
+void Instance::exited(const ProcessExit& exit) {
+  ports_.processes.remove_main(exit.pid);
+  Incarnation* incarnation = find(exit.run.generation);
+  if (incarnation == nullptr) {
+    ports_.spawner.forget(exit.run);
+    return;
+  }
+  incarnation->exited = true;
+  if (incarnation->stopper) incarnation->stopper->main_exited();
+  if (incarnation == current_.get()) {
+    const bool stopping = current_->stopper != nullptr;
+    handle(Exited{exit.status});
+    if (stopping) return;  // the stopper's end forgets the run
+    // The end is recorded before the keeper may forget it: a crash in between must not lose it.
+    ports_.store.commit([this, run = exit.run, alive = std::weak_ptr(alive_)] {
+      if (!alive.expired()) ports_.spawner.forget(run);
+    });
+  } else if (incarnation == candidate_.get()) {
+    candidate_failed(
+        fmt::format("the new process ended before it was ready: {}", exit.status.describe()));
+  }
+}
+
+bool Instance::signal(int number) {
+  if (!current_ || current_->exited) return false;
+  for (const ProcessRef& process :
+       ports_.processes.tree({current_->pid, token(current_->run.generation)})) {
+    if (process.pid == current_->pid) return ports_.processes.signal(process, number);
+  }
+  return false;
+}
+
+void Instance::end(Incarnation& incarnation, StopPurpose purpose,
+                   std::function<void(bool, const std::string&)> done) {
+  if (incarnation.stopper) return;
+  incarnation.stopper =
+      std::make_unique<Stopper>(ports_, incarnation, token(incarnation.run.generation), *spec_,
+                                purpose, [done = std::move(done)](const Stopper::Outcome& outcome) {
+                                  done(outcome.gone, outcome.reason);
+                                });
+  incarnation.stopper->begin();
+  if (incarnation.exited) incarnation.stopper->main_exited();
+}
+
+// --- Reload ---
+
+std::optional<std::string> Instance::start_candidate(std::shared_ptr<const AppSpec> spec) {
+  remove_candidate();
+  std::string failure;
+  candidate_ = spawn(*spec, Incarnation::Role::candidate, failure);
+  if (!candidate_) return failure;
+  candidate_spec_ = std::move(spec);
+  const bool old_was_ready = current_ && current_->ready;
+  candidate_timer_.expires_after(candidate_spec_->listen_timeout);
+  candidate_timer_.async_wait([this, old_was_ready,
+                               alive = std::weak_ptr(alive_)](const std::error_code& error) {
+    if (error || alive.expired() || !candidate_) return;
+    const auto waited = candidate_spec_->listen_timeout.count();
+    if (old_was_ready || candidate_spec_->wait_ready) {
+      // pm2 goes on here and ends every healthy worker of a broken release.
+      candidate_failed(fmt::format("the new process was not ready within {} ms", waited));
+    } else {
+      events_.candidate_ready(
+          identity_.pm_id);  // an app that never listens: running for so long is all one can ask
+    }
+  });
+  return std::nullopt;
+}
+
+void Instance::candidate_failed(const std::string& why) {
+  const std::string reason = why;
+  remove_candidate();
+  events_.candidate_failed(identity_.pm_id, reason);
+}
+
+void Instance::remove_candidate() {
+  candidate_timer_.cancel();
+  if (!candidate_) return;
+  set_role(*candidate_, Incarnation::Role::retiring);
+  retire(std::move(candidate_), StopPurpose::stop);
+}
+
+void Instance::promote_candidate() {
+  if (!candidate_) return;
+  // The process is the new one's from here on, whatever happens next.
+  const InstanceStep step = fsm_.on(Replaced{candidate_->run.generation}, ports_.clock.now());
+  if (step.ignored) {
+    remove_candidate();
+    events_.old_gone(identity_.pm_id);
+    return;
+  }
+  std::unique_ptr<Incarnation> old = std::exchange(current_, std::move(candidate_));
+  set_role(*current_, Incarnation::Role::current);
+  started_at_ = current_->started_at;
+  if (candidate_spec_) set_spec(std::exchange(candidate_spec_, nullptr));
+  if (old) {
+    set_role(*old, Incarnation::Role::retiring);
+    retire(std::move(old), StopPurpose::retire);
+  } else {
+    events_.old_gone(identity_.pm_id);
+  }
+  for (const InstanceEffect& effect : step.effects) perform(effect);
+}
+
+void Instance::retire(std::unique_ptr<Incarnation> incarnation, StopPurpose purpose) {
+  end_retired(*retiring_.emplace_back(std::move(incarnation)), purpose);
+}
+
+void Instance::end_retired(Incarnation& incarnation, StopPurpose purpose) {
+  const std::uint32_t generation = incarnation.run.generation;
+  end(incarnation, purpose, [this, generation](bool gone, const std::string& reason) {
+    if (!gone)
+      ports_.log(fmt::format("{} ({}): the replaced process does not end: {}", spec_->name,
+                             identity_.pm_id, reason));
+    const auto entry = std::find_if(
+        retiring_.begin(), retiring_.end(),
+        [generation](const auto& candidate) { return candidate->run.generation == generation; });
+    if (entry != retiring_.end()) {
+      ports_.spawner.forget((*entry)->run);
+      retiring_.erase(entry);
+    }
+    events_.old_gone(identity_.pm_id);
+    events_.changed();
+  });
+}
+
+// --- What outlives the daemon ---
+
+void Instance::record() {
+  const bool running = current_ && !current_->exited;
+  if (frozen_) return;
+  InstanceRecord record;
+  record.pm_id = identity_.pm_id;
+  record.app_id = identity_.app_id;
+  record.number = identity_.number;
+  record.unique_id = identity_.unique_id;
+  record.wanted = fsm_.wants_running();
+  record.state = fsm_.state();
+  record.reason = fsm_.reason();
+  record.restarts = fsm_.restarts();
+  record.unstable_restarts = fsm_.unstable_restarts();
+  record.backoff = fsm_.backoff();
+  record.last_exit = fsm_.last_exit();
+  record.created_at = identity_.created_at;
+  record.started_at = started_at_;
+  record.generation = generation_;
+  if (running) {
+    record.pid = current_->pid;
+    record.start_time = current_->start_time;
+  }
+  record.boot_id = ports_.boot_id;
+  ports_.store.put_instance(record);
+  ports_.store.put_file(paths_.pid,
+                        running ? std::optional(std::to_string(current_->pid)) : std::nullopt);
+}
+
+std::unique_ptr<Incarnation> Instance::adopt(AdoptedRun run) {
+  auto incarnation = std::make_unique<Incarnation>();
+  incarnation->run = run.run;
+  incarnation->pid = run.process.pid;
+  incarnation->start_time = run.process.start_time;
+  if (run.note.size() >= 2) {
+    incarnation->role = static_cast<Incarnation::Role>(run.note[0]);
+    incarnation->ready = run.note[1] == '1';
+  }
+  ports_.processes.add_main(incarnation->pid);
+  if (!run.exit)
+    open_channel(*incarnation, std::move(run.process.channel), *spec_,
+                 run.note.size() > 3 ? run.note.substr(3) : "");
+  return incarnation;
+}
+
+void Instance::recover(const InstanceRecord& record, std::vector<AdoptedRun> runs) {
+  generation_ = record.generation;
+  for (const AdoptedRun& run : runs) generation_ = std::max(generation_, run.run.generation);
+  ever_spawned_ = record.started_at != 0;
+  started_at_ = record.started_at;
+  attach_logs();
+
+  // Of several live runs one is the instance's: the newest that was not a mere candidate. The
+  // others are brought to their end.
+  std::sort(runs.begin(), runs.end(), [](const AdoptedRun& a, const AdoptedRun& b) {
+    return a.run.generation > b.run.generation;
+  });
+  std::optional<ProcessExit> missed;  // of the newest run: to be acted upon
+  std::optional<ExitStatus> last_exit = record.last_exit;
+  for (AdoptedRun& run : runs) {
+    const RunId id = run.run;
+    const std::optional<ProcessExit> exit = run.exit;
+    const bool known = id.generation < record.generation ||
+                       (id.generation == record.generation && record.pid == 0);
+    std::unique_ptr<Incarnation> incarnation = adopt(std::move(run));
+    const bool is_current = incarnation->role == Incarnation::Role::current && !current_;
+    if (!exit && is_current) {
+      current_ = std::move(incarnation);
+    } else if (!exit) {
+      set_role(*incarnation, Incarnation::Role::retiring);
+      retire(std::move(incarnation), StopPurpose::retire);
+    } else if (is_current && !known) {
+      missed = exit;
+      current_ = std::move(incarnation);
+    } else {
+      if (!known && incarnation->role == Incarnation::Role::current) last_exit = exit->status;
+      ports_.processes.remove_main(incarnation->pid);
+      ports_.spawner.forget(id);
+    }
+  }
+  if (!current_ && record.pid != 0 && record.boot_id == ports_.boot_id &&
+      ports_.spawner.adopt_by_pid({identity_.pm_id, record.generation}, record.pid,
+                                  record.start_time)) {
+    current_ = adopt(
+        {{identity_.pm_id, record.generation}, {record.pid, record.start_time, {}}, "C1;", {}});
+  }
+
+  InstanceFsm::Snapshot snapshot;
+  snapshot.state = record.state;
+  snapshot.reason = record.reason;
+  snapshot.restarts = record.restarts;
+  snapshot.history = {record.unstable_restarts, record.backoff};
+  snapshot.last_exit = last_exit;
+  snapshot.generation = current_ ? current_->run.generation : record.generation;
+  if (record.started_at != 0) snapshot.started_at = earlier(ports_.clock, record.started_at);
+  if (current_) {
+    current_->started_at = record.started_at;
+    current_->started = snapshot.started_at.value_or(ports_.clock.now());
+    // A record that lags behind its process (the crash came before the write) is set right by the
+    // process.
+    if (current_->run.generation > record.generation && record.pid != 0) ++snapshot.restarts;
+    if (snapshot.state != InstanceState::stopping) {
+      const bool waits = InstanceFsmSettings::from(*spec_).ready_required && !current_->ready &&
+                         snapshot.state == InstanceState::launching;
+      if (!waits) snapshot.state = InstanceState::online;
+    }
+  } else if (record.wanted) {
+    // Nothing is left of it: a reboot, or everything was killed. It starts like a stopped one.
+    snapshot.state = InstanceState::stopped;
+  } else if (snapshot.state == InstanceState::stopping) {
+    snapshot.state = InstanceState::stopped;
+    snapshot.reason = "stopped";
+  }
+  fsm_ = InstanceFsm::restore(InstanceFsmSettings::from(*spec_), std::move(snapshot));
+
+  if (!current_) {
+    if (record.wanted) start();
+    return;
+  }
+  const InstanceStep step = fsm_.resume(ports_.clock.now());
+  for (const InstanceEffect& effect : step.effects) perform(effect);
+  if (missed) exited(*missed);
+}
+
+InstanceStatus Instance::status(bool detail) const {
+  InstanceStatus status;
+  status.pm_id = identity_.pm_id;
+  status.instance_number = identity_.number;
+  status.name = spec_->name;
+  status.name_space = spec_->name_space;
+  status.version = spec_->version;
+  status.exec_mode = spec_->exec_mode;
+  status.user = spec_->user;
+  status.state = fsm_.state();
+  status.reason = fsm_.reason();
+  status.ever_spawned = ever_spawned_;
+  status.started_at = started_at_;
+  status.created_at = identity_.created_at;
+  status.restarts = fsm_.restarts();
+  status.unstable_restarts = fsm_.unstable_restarts();
+  status.restart_delay = fsm_.backoff();
+  status.last_exit = fsm_.last_exit();
+  if (current_ && !current_->exited) {
+    status.pid = current_->pid;
+    const Usage usage = ports_.processes.usage(current_->pid);
+    status.cpu_percent = usage.cpu_percent;
+    status.memory_bytes = usage.memory_bytes;
+  }
+  if (detail) {
+    InstanceStatus::Detail& more = status.detail.emplace();
+    more.spec = *spec_;
+    more.out_path = paths_.out;
+    more.error_path = paths_.error;
+    more.pid_path = paths_.pid;
+    more.unique_id = identity_.unique_id;
+  }
+  return status;
+}
+
+}  // namespace pmx

@@ -1,0 +1,140 @@
+// Instance: one slot of an app with a stable id. Runs its InstanceFsm: turns effects into
+// processes, signals and timers, and what happens to them into events. The only writer of its
+// state.
+#pragma once
+
+#include <asio/steady_timer.hpp>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/model/instance_status.h"
+#include "daemon/policy/instance_fsm.h"
+#include "daemon/policy/stop_sequence.h"
+#include "daemon/runtime/incarnation.h"
+#include "daemon/runtime/ports.h"
+
+namespace pmx {
+
+class Instance {
+ public:
+  struct Identity {
+    int pm_id = 0;
+    std::uint64_t app_id = 0;
+    int number = 0;  // NODE_APP_INSTANCE
+    std::string unique_id;
+    WallMillis created_at = 0;
+  };
+  struct Events {
+    std::function<void()> changed;  // anything a user could see
+    // Of a candidate: ready, or ended / never became ready (why). Once per candidate.
+    std::function<void(int pm_id)> candidate_ready;
+    std::function<void(int pm_id, const std::string& why)> candidate_failed;
+    // A replaced incarnation is gone, with its whole tree.
+    std::function<void(int pm_id)> old_gone;
+  };
+
+  Instance(const Ports& ports, std::shared_ptr<const AppSpec> spec, Identity identity,
+           Events events);
+  ~Instance();
+  Instance(const Instance&) = delete;
+  Instance& operator=(const Instance&) = delete;
+
+  // Opens pipes and log files. Before the first event.
+  void attach_logs();
+  // Takes up what the store and an earlier daemon left: `runs` are those of this instance that may
+  // still exist.
+  void recover(const InstanceRecord& record, std::vector<AdoptedRun> runs);
+
+  void start() { handle(StartRequested{}); }
+  void stop() { handle(StopRequested{}); }
+  void restart() { handle(RestartRequested{}); }
+  void reset_counters();
+  void exited(const ProcessExit& exit);
+  // For the next start.
+  void set_spec(std::shared_ptr<const AppSpec> spec);
+  // From now on nothing is recorded: what the store holds is what the next daemon shall restore.
+  void freeze_record() { frozen_ = true; }
+
+  // Reload: starts a second incarnation of `spec` beside the present one. nullopt: it runs, events
+  // follow.
+  std::optional<std::string> start_candidate(std::shared_ptr<const AppSpec> spec);
+  // The ready candidate takes its place, the old one retires (old_gone follows).
+  void promote_candidate();
+  // Ends the candidate, if there is one.
+  void remove_candidate();
+
+  // Sends a signal to the main process. False: there is none.
+  bool signal(int number);
+
+  [[nodiscard]] int pm_id() const noexcept { return identity_.pm_id; }
+  [[nodiscard]] const Identity& identity() const noexcept { return identity_; }
+  [[nodiscard]] const AppSpec& spec() const noexcept { return *spec_; }
+  [[nodiscard]] const InstancePaths& paths() const noexcept { return paths_; }
+  [[nodiscard]] InstanceState state() const noexcept { return fsm_.state(); }
+  [[nodiscard]] const std::string& reason() const noexcept { return fsm_.reason(); }
+  // No process of it is left: neither the present nor a retiring incarnation.
+  [[nodiscard]] bool quiet() const noexcept {
+    return !current_ && !candidate_ && retiring_.empty();
+  }
+  // A stop has come to its end, well or badly.
+  [[nodiscard]] bool settled() const noexcept;
+  [[nodiscard]] InstanceStatus status(bool detail) const;
+
+ private:
+  void handle(const InstanceEvent& event);
+  void perform(const InstanceEffect& effect);
+  void spawn_current();
+  void begin_stop();
+  void sweep();
+  void arm(asio::steady_timer& timer, Millis delay, InstanceEvent event);
+  void record();
+
+  // Spawns the next generation, or says why not.
+  std::unique_ptr<Incarnation> spawn(const AppSpec& spec, Incarnation::Role role,
+                                     std::string& failure);
+  std::unique_ptr<Incarnation> adopt(AdoptedRun run);
+  void open_channel(Incarnation& incarnation, UniqueFd fd, const AppSpec& spec,
+                    const std::string& note);
+  void became_ready(std::uint32_t generation);
+  void message(std::uint32_t generation, std::string_view json);
+  void channel_closed(std::uint32_t generation);
+  void set_role(Incarnation& incarnation, Incarnation::Role role);
+  void remember(const Incarnation& incarnation) const;
+  // Stops `incarnation`; `done` (gone, reason) comes later.
+  void end(Incarnation& incarnation, StopPurpose purpose,
+           std::function<void(bool gone, const std::string& reason)> done);
+  void retire(std::unique_ptr<Incarnation> incarnation, StopPurpose purpose);
+  void end_retired(Incarnation& incarnation, StopPurpose purpose);
+  void candidate_failed(const std::string& why);
+  Incarnation* find(std::uint32_t generation);
+  [[nodiscard]] std::string token(std::uint32_t generation) const;
+  [[nodiscard]] Env environment(const AppSpec& spec, std::uint32_t generation) const;
+
+  const Ports& ports_;
+  std::shared_ptr<const AppSpec> spec_;
+  std::shared_ptr<const AppSpec> candidate_spec_;
+  Identity identity_;
+  Events events_;
+  InstancePaths paths_;
+  InstanceFsm fsm_;
+  std::deque<InstanceEvent> inbox_;
+  bool handling_ = false;
+  bool frozen_ = false;
+  bool ever_spawned_ = false;
+  WallMillis started_at_ = 0;
+  std::uint32_t generation_ = 0;  // highest used
+  std::unique_ptr<Incarnation> current_;
+  std::unique_ptr<Incarnation> candidate_;
+  std::vector<std::unique_ptr<Incarnation>> retiring_;
+  asio::steady_timer restart_timer_;
+  asio::steady_timer ready_timer_;
+  asio::steady_timer candidate_timer_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace pmx

@@ -1,0 +1,43 @@
+// Everything the runtime needs from outside, as one value handed down.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <functional>
+#include <string>
+
+#include "common/base/clock.h"
+#include "common/model/app_spec.h"
+#include "daemon/ports/listener_set.h"
+#include "daemon/ports/log_sink.h"
+#include "daemon/ports/process_table.h"
+#include "daemon/ports/spawner.h"
+#include "daemon/ports/store.h"
+#include "daemon/ports/worker_channel.h"
+
+namespace pmx {
+
+struct InstancePaths {
+  std::string out;
+  std::string error;
+  std::string pid;
+};
+
+struct Ports {
+  asio::io_context& io;
+  const Clock& clock;
+  Spawner& spawner;
+  Store& store;
+  LogSink& logs;
+  ListenerSet& listeners;
+  WorkerChannels& channels;
+  ProcessTable& processes;
+  std::string home;  // PMX_HOME
+  std::string boot_id;
+  std::function<InstancePaths(const AppSpec&, int pm_id)> paths;
+  std::function<std::string()> new_unique_id;  // UUID
+  std::function<std::pair<std::string, std::vector<std::string>>(const AppSpec&)>
+      command;                                  // program and argv
+  std::function<void(const std::string&)> log;  // one line in the daemon's log
+};
+
+}  // namespace pmx

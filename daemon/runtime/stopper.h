@@ -1,0 +1,57 @@
+// Stopper: brings one incarnation to its end by a StopSequence: sends, signals, waits for exits
+// (pidfds) and deadlines. Event-driven; `done` comes in a turn of the event loop of its own, when
+// the whole tree is gone or something survives SIGKILL.
+#pragma once
+
+#include <asio/steady_timer.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "daemon/policy/stop_sequence.h"
+#include "daemon/runtime/incarnation.h"
+#include "daemon/runtime/ports.h"
+
+namespace pmx {
+
+class Stopper {
+ public:
+  struct Outcome {
+    bool gone = true;
+    std::string reason;
+  };
+  using Done = std::function<void(const Outcome&)>;
+
+  // `incarnation` must outlive the Stopper. `token`: PMX_TOKEN of its processes.
+  Stopper(const Ports& ports, Incarnation& incarnation, std::string token, const AppSpec& spec,
+          StopPurpose purpose, Done done);
+
+  void begin();
+  // The owner reports what happens to the incarnation.
+  void main_exited();
+  void channel_closed();
+
+ private:
+  void handle(StopEvent event);
+  void act(const StopProgress& progress);
+  void perform(const StopStep& step);
+  // Watches (and signals, as the present step says) what of the tree is not watched yet.
+  void signal_tree();
+  void look_for_end();
+  void finish(bool gone, const std::string& reason);
+
+  const Ports& ports_;
+  Incarnation& incarnation_;
+  std::string token_;
+  bool whole_tree_;
+  StopSequence sequence_;
+  Done done_;
+  asio::steady_timer timer_;
+  StopStep step_;
+  std::map<pid_t, std::unique_ptr<ProcessTable::Watch>> watched_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  bool finished_ = false;
+};
+
+}  // namespace pmx

@@ -1,0 +1,414 @@
+#include "daemon/runtime/supervisor.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/error.h"
+#include "daemon/policy/selector.h"
+#include "daemon/runtime/reload.h"
+#include "daemon/runtime/wait.h"
+
+namespace pmx {
+
+Supervisor::Supervisor(Ports ports) : ports_(std::move(ports)), changed_(ports_.io) {
+  ports_.spawner.on_exit([this](const ProcessExit& exit) { on_exit(exit); });
+}
+
+Supervisor::~Supervisor() = default;
+
+void Supervisor::recover(const StoredState& state, std::vector<AdoptedRun> runs) {
+  for (const std::string& remark : state.remarks) ports_.log(remark);
+  for (const AppRecord& record : state.apps) {
+    App& app = apps_[record.id];
+    app.id = record.id;
+    app.spec = std::make_shared<const AppSpec>(record.spec);
+    last_app_id_ = std::max(last_app_id_, record.id);
+  }
+  for (const InstanceRecord& record : state.instances) {
+    const auto app = apps_.find(record.app_id);
+    if (app == apps_.end()) continue;
+    last_pm_id_ = std::max(last_pm_id_, record.pm_id);
+    std::vector<AdoptedRun> mine;
+    for (AdoptedRun& run : runs) {
+      if (run.run.pm_id == record.pm_id) mine.push_back(std::move(run));
+    }
+    std::erase_if(runs, [&](const AdoptedRun& run) { return run.run.pm_id == record.pm_id; });
+    Instance& instance = add_instance(app->second, {record.pm_id, record.app_id, record.number,
+                                                    record.unique_id, record.created_at});
+    try {
+      instance.recover(record, std::move(mine));
+    } catch (const std::exception& error) {
+      ports_.log(fmt::format("{} ({}) could not be taken up: {}", instance.spec().name,
+                             record.pm_id, error.what()));
+    }
+  }
+  std::erase_if(apps_, [](const auto& entry) { return entry.second.members.empty(); });
+  for (const AdoptedRun& run : runs) {
+    if (run.exit) {
+      ports_.spawner.forget(run.run);
+    } else {
+      ports_.log(fmt::format("process {} belongs to no known app (id {}); it is left alone",
+                             run.process.pid, run.run.pm_id));
+    }
+  }
+}
+
+// --- Looking ---
+
+Instance* Supervisor::find(int pm_id) {
+  const auto found = instances_.find(pm_id);
+  return found != instances_.end() ? found->second.get() : nullptr;
+}
+
+const Instance* Supervisor::find(int pm_id) const {
+  const auto found = instances_.find(pm_id);
+  return found != instances_.end() ? found->second.get() : nullptr;
+}
+
+Supervisor::App* Supervisor::app_of(int pm_id) {
+  const Instance* instance = find(pm_id);
+  if (instance == nullptr) return nullptr;
+  const auto found = apps_.find(instance->identity().app_id);
+  return found != apps_.end() ? &found->second : nullptr;
+}
+
+std::vector<int> Supervisor::all_ids() const {
+  std::vector<int> ids;
+  for (const auto& [id, instance] : instances_) ids.push_back(id);
+  return ids;
+}
+
+std::vector<int> Supervisor::select(const std::string& target) const {
+  const Selector selector = Selector::parse(target);
+  std::vector<SelectorTarget> targets;
+  for (const auto& [id, instance] : instances_) {
+    const AppSpec& spec = instance->spec();
+    targets.push_back({id, spec.name, spec.name_space, spec.script});
+  }
+  std::vector<int> ids = selector.resolve(targets, "");
+  if (!ids.empty()) return ids;
+  if (instances_.empty())
+    throw Error(ErrorCode::not_found,
+                fmt::format("no app matches \"{}\": none is managed here", target));
+  std::set<std::string> names;
+  for (const auto& [id, instance] : instances_) names.insert(instance->spec().name);
+  constexpr std::size_t kShown = 8;
+  std::vector<std::string> shown(names.begin(), names.end());
+  const bool more = shown.size() > kShown;
+  if (more) shown.resize(kShown);
+  throw Error(ErrorCode::not_found,
+              fmt::format("no name, script, namespace or id matches \"{}\"", target),
+              fmt::format("there is: {}{}", fmt::join(shown, ", "), more ? ", ..." : ""));
+}
+
+std::vector<InstanceStatus> Supervisor::status(const std::vector<int>& pm_ids, bool detail) const {
+  std::vector<InstanceStatus> statuses;
+  for (const int id : pm_ids) {
+    if (const Instance* instance = find(id)) statuses.push_back(instance->status(detail));
+  }
+  return statuses;
+}
+
+std::vector<Supervisor::LogFile> Supervisor::log_files(const std::vector<int>& pm_ids) const {
+  std::vector<LogFile> files;
+  for (const int id : pm_ids) {
+    const Instance* instance = find(id);
+    if (instance != nullptr)
+      files.push_back({id, instance->spec().name, instance->paths().out, instance->paths().error});
+  }
+  return files;
+}
+
+// --- Apps and instances ---
+
+Supervisor::App& Supervisor::add_app(AppSpec spec) {
+  App& app = apps_[++last_app_id_];
+  app.id = last_app_id_;
+  app.spec = std::make_shared<const AppSpec>(std::move(spec));
+  ports_.store.put_app({app.id, *app.spec});
+  return app;
+}
+
+int Supervisor::next_pm_id() {
+  // As pm2: never reused until the list is empty.
+  if (instances_.empty()) last_pm_id_ = -1;
+  return ++last_pm_id_;
+}
+
+int Supervisor::free_number(const App& app) const {
+  std::set<int> used;
+  for (const auto& [id, instance] : instances_) {
+    // pm2 counts per name, also across copies made by force.
+    if (instance->spec().name == app.spec->name) used.insert(instance->identity().number);
+  }
+  int number = 0;
+  while (used.count(number) != 0) ++number;
+  return number;
+}
+
+Instance& Supervisor::add_instance(App& app, Instance::Identity identity) {
+  const int id = identity.pm_id;
+  Instance::Events events;
+  events.changed = [this] { changed_.notify_all(); };
+  events.candidate_ready = [this](int pm_id) {
+    if (reload_ != nullptr) reload_->ready(pm_id);
+  };
+  events.candidate_failed = [this](int pm_id, const std::string& why) {
+    if (reload_ != nullptr) reload_->failed(pm_id, why);
+  };
+  events.old_gone = [this](int pm_id) {
+    if (reload_ != nullptr) reload_->gone(pm_id);
+  };
+  auto instance =
+      std::make_unique<Instance>(ports_, app.spec, std::move(identity), std::move(events));
+  app.members.insert(id);
+  return *(instances_[id] = std::move(instance));
+}
+
+Instance& Supervisor::new_instance(App& app) {
+  const int number = free_number(app);
+  const int id = next_pm_id();
+  Instance& instance =
+      add_instance(app, {id, app.id, number, ports_.new_unique_id(), ports_.clock.wall_now()});
+  instance.attach_logs();
+  return instance;
+}
+
+void Supervisor::change_spec(App& app, std::shared_ptr<const AppSpec> spec) {
+  app.spec = std::move(spec);
+  ports_.store.put_app({app.id, *app.spec});
+  for (const int id : app.members) find(id)->set_spec(app.spec);
+}
+
+void Supervisor::merge_env(const std::vector<int>& pm_ids, const Env& env) {
+  std::set<std::uint64_t> done;
+  for (const int id : pm_ids) {
+    App* app = app_of(id);
+    if (app == nullptr || !done.insert(app->id).second) continue;
+    auto spec = std::make_shared<AppSpec>(*app->spec);
+    for (const auto& [name, value] : env) spec->env[name] = value;
+    change_spec(*app, std::move(spec));
+  }
+}
+
+bool Supervisor::any_running(const App& app) const {
+  return std::any_of(app.members.begin(), app.members.end(), [this](int id) {
+    const InstanceState state = find(id)->state();
+    return state != InstanceState::stopped && state != InstanceState::errored;
+  });
+}
+
+void Supervisor::close_unused_listeners(App& app) {
+  if (!any_running(app)) ports_.listeners.close_app(app.id);
+}
+
+void Supervisor::on_exit(const ProcessExit& exit) {
+  Instance* instance = find(exit.run.pm_id);
+  if (instance != nullptr) {
+    instance->exited(exit);
+  } else {
+    ports_.spawner.forget(exit.run);
+  }
+}
+
+awaitable<void> Supervisor::committed() {
+  auto done = std::make_shared<bool>(false);
+  auto condition = std::make_shared<Condition>(ports_.io);
+  ports_.store.commit([done, condition] {
+    *done = true;
+    condition->notify_all();
+  });
+  while (!*done) co_await condition->wait();
+}
+
+// --- Stop, restart, delete ---
+
+awaitable<void> Supervisor::stop(std::vector<int> pm_ids) {
+  for (const int id : pm_ids) {
+    if (Instance* instance = find(id)) instance->stop();
+  }
+  co_await wait_for(pm_ids, [](const Instance& instance) {
+    return instance.settled() && (instance.quiet() || instance.state() == InstanceState::errored);
+  });
+  for (const int id : pm_ids) {
+    if (App* app = app_of(id)) close_unused_listeners(*app);
+  }
+  co_await committed();
+  throw_unless_stopped(pm_ids);
+}
+
+void Supervisor::throw_unless_stopped(const std::vector<int>& pm_ids) const {
+  for (const int id : pm_ids) {
+    const Instance* instance = find(id);
+    if (instance != nullptr && !instance->quiet() && instance->state() == InstanceState::errored) {
+      throw Error(
+          ErrorCode::timeout,
+          fmt::format("{} ({}): {}", instance->spec().name, id, instance->reason()),
+          "a process in an uninterruptible wait ends when its device or file system answers");
+    }
+  }
+}
+
+awaitable<void> Supervisor::restart(std::vector<int> pm_ids, std::optional<Env> env) {
+  if (env) merge_env(pm_ids, *env);
+  for (const int id : pm_ids) {
+    if (Instance* instance = find(id)) instance->restart();
+  }
+  co_await wait_for(pm_ids, [](const Instance& instance) { return instance.settled(); });
+  co_await committed();
+  for (const int id : pm_ids) {
+    const Instance* instance = find(id);
+    if (instance != nullptr && instance->state() == InstanceState::errored) {
+      throw Error(ErrorCode::spawn_failed,
+                  fmt::format("{} ({}): {}", instance->spec().name, id, instance->reason()));
+    }
+  }
+}
+
+awaitable<void> Supervisor::drain_and_drop(std::vector<int> pm_ids) {
+  auto left = std::make_shared<std::size_t>(pm_ids.size());
+  auto condition = std::make_shared<Condition>(ports_.io);
+  for (const int id : pm_ids) {
+    // What the app has printed to the last moment reaches its files before the pipes go.
+    ports_.logs.detach(id, [left, condition] {
+      --*left;
+      condition->notify_all();
+    });
+  }
+  while (*left != 0) co_await condition->wait();
+  for (const int id : pm_ids) {
+    App* app = app_of(id);
+    if (app == nullptr) continue;
+    ports_.store.put_file(find(id)->paths().pid, std::nullopt);
+    ports_.store.remove_instance(id);
+    ports_.spawner.close_output(id);
+    app->members.erase(id);
+    instances_.erase(id);
+    if (app->members.empty()) {
+      ports_.listeners.close_app(app->id);
+      ports_.store.remove_app(app->id);
+      apps_.erase(app->id);
+    }
+  }
+  changed_.notify_all();
+}
+
+awaitable<void> Supervisor::remove(std::vector<int> pm_ids) {
+  co_await stop(pm_ids);
+  co_await drain_and_drop(pm_ids);
+  co_await committed();
+}
+
+void Supervisor::reset(const std::vector<int>& pm_ids) {
+  for (const int id : pm_ids) {
+    if (Instance* instance = find(id)) instance->reset_counters();
+  }
+}
+
+void Supervisor::signal(const std::vector<int>& pm_ids, int number) {
+  bool any = false;
+  for (const int id : pm_ids) {
+    Instance* instance = find(id);
+    any = (instance != nullptr && instance->signal(number)) || any;
+  }
+  if (!any)
+    throw Error(ErrorCode::not_found, "no process is running there", "`pmx list` shows what runs");
+}
+
+awaitable<Supervisor::ScaleOutcome> Supervisor::scale(std::string name, int count, bool relative) {
+  const std::vector<int> ids = select(name);
+  App& app = *app_of(ids.front());
+  const int present = static_cast<int>(app.members.size());
+  const int wanted = relative ? present + count : count;
+  if (wanted < 1 || wanted > AppSpec::kMaxInstances) {
+    throw Error(ErrorCode::invalid_spec,
+                fmt::format("{} cannot have {} instances; 1 to {} are possible", name, wanted,
+                            AppSpec::kMaxInstances),
+                wanted < 1 ? "`pmx stop` stops an app, `pmx delete` removes it" : "");
+  }
+  if (wanted == present)
+    throw Error(ErrorCode::nothing_to_do,
+                fmt::format("{} already has {} instances", name, present));
+  ScaleOutcome outcome;
+  resize(app, wanted, true, outcome);
+  if (!outcome.removed.empty()) co_await remove(outcome.removed);
+  co_await wait_for(outcome.added, [](const Instance& instance) { return instance.settled(); });
+  co_await committed();
+  co_return outcome;
+}
+
+void Supervisor::resize(App& app, int count, bool start_new, ScaleOutcome& outcome) {
+  auto spec = std::make_shared<AppSpec>(*app.spec);
+  spec->instances = count;
+  spec->instances_given = true;
+  app.spec = std::move(spec);  // the present members keep their log files' names
+  ports_.store.put_app({app.id, *app.spec});
+  const int present = static_cast<int>(app.members.size());
+  for (int i = present; i < count; ++i) {
+    Instance& instance = new_instance(app);
+    outcome.added.push_back(instance.pm_id());
+    if (start_new) instance.start();
+  }
+  // As pm2: the lowest ids go.
+  auto next = app.members.begin();
+  for (int i = count; i < present; ++i) outcome.removed.push_back(*next++);
+}
+
+awaitable<int> Supervisor::shut_down(bool forget) {
+  shutting_down_ = true;
+  int running = 0;
+  for (const auto& [id, instance] : instances_) {
+    if (!instance->quiet()) ++running;
+    if (!forget) instance->freeze_record();
+  }
+  const std::vector<int> ids = all_ids();
+  try {
+    co_await stop(ids);
+  } catch (const Error& error) {
+    ports_.log(error.what());  // what does not end cannot keep the daemon
+  }
+  if (forget) {
+    co_await drain_and_drop(ids);
+    co_await committed();
+  }
+  co_return running;
+}
+
+// --- Reload ---
+
+awaitable<std::vector<std::string>> Supervisor::reload(std::vector<int> pm_ids,
+                                                       std::optional<Env> env, Progress progress) {
+  if (reload_ != nullptr)
+    throw Error(ErrorCode::busy, "another reload is in progress", "try again when it is done");
+  std::vector<int> rolling;
+  std::vector<int> plain;
+  for (const int id : pm_ids) {
+    const Instance& instance = *find(id);
+    const bool can_roll =
+        instance.spec().exec_mode == ExecMode::cluster && instance.state() == InstanceState::online;
+    (can_roll ? rolling : plain).push_back(id);
+  }
+  std::vector<std::string> notes;
+  if (!rolling.empty()) {
+    RollingReload reload(*this, rolling, env, progress);
+    co_await reload.run();
+  }
+  if (!plain.empty()) {
+    std::set<std::string> names;
+    for (const int id : plain) {
+      const Instance* instance = find(id);
+      if (instance != nullptr && instance->spec().exec_mode == ExecMode::fork)
+        names.insert(instance->spec().name);
+    }
+    for (const std::string& name : names)
+      notes.push_back(fmt::format(
+          "{} runs in fork mode: restarted, with a gap (cluster mode reloads without one)", name));
+    co_await restart(plain, env);
+  }
+  co_return notes;
+}
+
+}  // namespace pmx

@@ -1,0 +1,123 @@
+// Supervisor: owns every app and instance; the only door for changes. Methods that are coroutines
+// return when what was asked for has happened, or throw pmx::Error. Ids are looked up again after
+// each suspension: an instance may be deleted meanwhile.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/model/instance_status.h"
+#include "daemon/runtime/async.h"
+#include "daemon/runtime/instance.h"
+#include "daemon/runtime/ports.h"
+
+namespace pmx {
+
+class Supervisor {
+ public:
+  using Progress = std::function<void(int pm_id, const std::string& name, const std::string& text)>;
+
+  struct StartOutcome {
+    std::string name;
+    std::string error;  // empty: as wished
+    std::string hint;
+    bool restarted = false;
+    std::vector<int> pm_ids;
+  };
+  struct ScaleOutcome {
+    std::vector<int> added;
+    std::vector<int> removed;
+  };
+  struct LogFile {
+    int pm_id = 0;
+    std::string name;
+    std::string out_path;
+    std::string error_path;
+  };
+
+  explicit Supervisor(Ports ports);
+  ~Supervisor();
+
+  // Takes up what the store and an earlier daemon left. Before anything else.
+  void recover(const StoredState& state, std::vector<AdoptedRun> runs);
+
+  // Ids of a target, ascending. Throws Error(not_found), with what does exist as a hint.
+  [[nodiscard]] std::vector<int> select(const std::string& target) const;
+  [[nodiscard]] std::vector<int> all_ids() const;
+  [[nodiscard]] std::vector<InstanceStatus> status(const std::vector<int>& pm_ids,
+                                                   bool detail) const;
+  [[nodiscard]] std::vector<LogFile> log_files(const std::vector<int>& pm_ids) const;
+
+  // `replace`: an app of that name gets the new spec and is restarted.
+  awaitable<std::vector<StartOutcome>> start(std::vector<AppSpec> specs, bool force, bool autostart,
+                                             bool replace);
+  awaitable<void> stop(std::vector<int> pm_ids);
+  // `env` is merged over the apps' environment.
+  awaitable<void> restart(std::vector<int> pm_ids, std::optional<Env> env);
+  // Rolling for online cluster instances, a restart for the others; returns remarks. A failure
+  // keeps the old processes.
+  awaitable<std::vector<std::string>> reload(std::vector<int> pm_ids, std::optional<Env> env,
+                                             Progress progress);
+  awaitable<void> remove(std::vector<int> pm_ids);
+  awaitable<ScaleOutcome> scale(std::string name, int count, bool relative);
+  void reset(const std::vector<int>& pm_ids);
+  // Throws Error(not_found) if none of them runs.
+  void signal(const std::vector<int>& pm_ids, int number);
+  // Stops everything; returns how many instances ran. `forget`: the next daemon starts empty, else
+  // it starts what ran.
+  awaitable<int> shut_down(bool forget);
+
+  // Until anything that a user could see has changed.
+  awaitable<void> changed() { return changed_.wait(); }
+
+ private:
+  friend class RollingReload;
+
+  struct App {
+    std::uint64_t id = 0;
+    std::shared_ptr<const AppSpec> spec;
+    std::set<int> members;
+    bool reloading = false;
+  };
+
+  Instance* find(int pm_id);
+  [[nodiscard]] const Instance* find(int pm_id) const;
+  App* app_of(int pm_id);
+  App& add_app(AppSpec spec);
+  Instance& add_instance(App& app, Instance::Identity identity);
+  Instance& new_instance(App& app);
+  int free_number(const App& app) const;
+  int next_pm_id();
+  void change_spec(App& app, std::shared_ptr<const AppSpec> spec);
+  void merge_env(const std::vector<int>& pm_ids, const Env& env);
+  void close_unused_listeners(App& app);
+  void on_exit(const ProcessExit& exit);
+  StartOutcome begin_start(AppSpec spec, bool force, bool autostart, bool replace);
+  StartOutcome start_again(App& app, AppSpec spec, bool autostart);
+  void resize(App& app, int count, bool start_new, ScaleOutcome& outcome);
+  [[nodiscard]] bool any_running(const App& app) const;
+
+  // Until each of these instances that still exists satisfies the condition.
+  template <class Predicate>
+  awaitable<void> wait_for(std::vector<int> pm_ids, Predicate predicate);
+  awaitable<void> committed();
+  awaitable<void> drain_and_drop(std::vector<int> pm_ids);
+  void throw_unless_stopped(const std::vector<int>& pm_ids) const;
+
+  Ports ports_;
+  Condition changed_;
+  std::map<std::uint64_t, App> apps_;
+  std::map<int, std::unique_ptr<Instance>> instances_;
+  std::uint64_t last_app_id_ = 0;
+  int last_pm_id_ = -1;
+  bool shutting_down_ = false;
+  class RollingReload* reload_ = nullptr;  // the one in progress
+};
+
+}  // namespace pmx

@@ -1,0 +1,105 @@
+// Supervisor: what `start` does.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/error.h"
+#include "daemon/runtime/supervisor.h"
+#include "daemon/runtime/wait.h"
+
+namespace pmx {
+namespace {
+
+void check(const AppSpec& spec) {
+  const auto refuse = [&spec](const std::string& what) {
+    throw Error(ErrorCode::invalid_spec, fmt::format("app \"{}\": {}", spec.name, what));
+  };
+  if (spec.name.empty()) throw Error(ErrorCode::invalid_spec, "an app needs a name");
+  if (spec.name.find('\n') != std::string::npos || spec.name.size() > 200)
+    refuse("a name is one line of at most 200 bytes");
+  if (spec.script.empty()) refuse("script is missing");
+  if (spec.cwd.empty() || spec.cwd.front() != '/') refuse("cwd must be an absolute path");
+  if (spec.instances < 1 || spec.instances > AppSpec::kMaxInstances) {
+    refuse(
+        fmt::format("instances must be 1 to {}, not {}", AppSpec::kMaxInstances, spec.instances));
+  }
+}
+
+}  // namespace
+
+awaitable<std::vector<Supervisor::StartOutcome>> Supervisor::start(std::vector<AppSpec> specs,
+                                                                   bool force, bool autostart,
+                                                                   bool replace) {
+  if (shutting_down_) throw Error(ErrorCode::unavailable, "the daemon is shutting down");
+  for (const AppSpec& spec : specs) check(spec);
+  std::vector<StartOutcome> outcomes;
+  std::vector<int> ids;
+  for (AppSpec& spec : specs) {
+    StartOutcome outcome = begin_start(std::move(spec), force, autostart, replace);
+    ids.insert(ids.end(), outcome.pm_ids.begin(), outcome.pm_ids.end());
+    outcomes.push_back(std::move(outcome));
+  }
+  co_await wait_for(ids, [](const Instance& instance) { return instance.settled(); });
+  co_await committed();
+  for (StartOutcome& outcome : outcomes) {
+    for (const int id : outcome.pm_ids) {
+      const Instance* instance = find(id);
+      if (outcome.error.empty() && instance != nullptr &&
+          instance->state() == InstanceState::errored)
+        outcome.error = instance->reason();
+    }
+  }
+  co_return outcomes;
+}
+
+Supervisor::StartOutcome Supervisor::begin_start(AppSpec spec, bool force, bool autostart,
+                                                 bool replace) {
+  if (!force) {
+    for (auto& [id, app] : apps_) {
+      if (app.spec->name != spec.name) continue;
+      if (replace) return start_again(app, std::move(spec), autostart);
+      if (app.spec->script != spec.script) continue;
+      if (!any_running(app)) return start_again(app, std::move(spec), autostart);
+      StartOutcome outcome;
+      outcome.name = spec.name;
+      outcome.error = fmt::format("{} is already running {}", spec.name, spec.script);
+      outcome.hint = fmt::format(
+          "`pmx restart {}` restarts it, `-f` starts a second copy, `--name` another app",
+          spec.name);
+      return outcome;
+    }
+  }
+  StartOutcome outcome;
+  outcome.name = spec.name;
+  App& app = add_app(std::move(spec));
+  for (int i = 0; i < app.spec->instances; ++i) {
+    Instance& instance = new_instance(app);
+    outcome.pm_ids.push_back(instance.pm_id());
+  }
+  for (const int id : outcome.pm_ids) {
+    if (autostart) {
+      find(id)->start();
+    } else {
+      find(id)->stop();  // recorded as wished: stopped
+    }
+  }
+  return outcome;
+}
+
+Supervisor::StartOutcome Supervisor::start_again(App& app, AppSpec spec, bool autostart) {
+  StartOutcome outcome;
+  outcome.name = spec.name;
+  outcome.restarted = true;
+  const int count = spec.instances;
+  change_spec(app, std::make_shared<const AppSpec>(std::move(spec)));
+  ScaleOutcome sizes;
+  if (count > static_cast<int>(app.members.size())) resize(app, count, false, sizes);
+  for (const int id : app.members) {
+    outcome.pm_ids.push_back(id);
+    if (autostart) find(id)->restart();
+  }
+  return outcome;
+}
+
+}  // namespace pmx

@@ -1,0 +1,23 @@
+// Supervisor::wait_for, for the files that implement the Supervisor.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "daemon/runtime/supervisor.h"
+
+namespace pmx {
+
+template <class Predicate>
+awaitable<void> Supervisor::wait_for(std::vector<int> pm_ids, Predicate predicate) {
+  for (;;) {
+    std::erase_if(pm_ids, [&](int id) {
+      const Instance* instance = find(id);
+      return instance == nullptr || predicate(*instance);
+    });
+    if (pm_ids.empty()) co_return;
+    co_await changed_.wait();
+  }
+}
+
+}  // namespace pmx

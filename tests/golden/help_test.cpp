@@ -1,0 +1,66 @@
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "cli/arguments.h"
+#include "cli/command_table.h"
+#include "cli/context.h"
+
+namespace pmx::cli {
+namespace {
+
+std::string help_of(const std::string& name) {
+  const Command* command = find_command(name);
+  REQUIRE(command != nullptr);
+  Output output;
+  Context context(output);
+  const CommandLine line{name, {"--help"}, {}};
+  Arguments arguments(line, std::string(command->usage), std::string(command->summary),
+                      context.global);
+  try {
+    command->run(context, arguments);
+  } catch (const HelpRequested& help) {
+    return help.text;
+  }
+  return {};
+}
+
+TEST_CASE("help of stop") { CHECK(help_of("stop") == R"(STOP)"); }
+
+TEST_CASE("every command has help with its usage, and needs no daemon for it") {
+  for (const Command& command : all_commands()) {
+    const std::string name(command.names.substr(0, command.names.find(' ')));
+    CAPTURE(name);
+    const std::string help = help_of(name);
+    CHECK(help.find("Usage: pmx " + std::string(command.usage)) != std::string::npos);
+    CHECK(full_help().find("  " + name) != std::string::npos);
+  }
+}
+
+TEST_CASE("aliases") {
+  for (const auto& [alias, name] : {std::pair{"del", "delete"},
+                                    {"ls", "list"},
+                                    {"l", "list"},
+                                    {"ps", "list"},
+                                    {"status", "list"},
+                                    {"desc", "describe"},
+                                    {"info", "describe"},
+                                    {"show", "describe"},
+                                    {"log", "logs"},
+                                    {"dump", "save"}}) {
+    CHECK(find_command(alias) == find_command(name));
+  }
+  CHECK(find_command("") == nullptr);
+  CHECK(find_command("list ls") == nullptr);
+}
+
+TEST_CASE("help is at most 100 columns wide") {
+  for (std::string text = full_help() + short_usage(); !text.empty();) {
+    const std::size_t end = text.find('\n');
+    CHECK(end <= 100);
+    text.erase(0, end + 1);
+  }
+}
+
+}  // namespace
+}  // namespace pmx::cli

@@ -1,0 +1,113 @@
+"""`start FILE.json` with pm2's apps list and its basic keys."""
+
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import pmxtest
+from pmxtest import eventually, fixture, testapp
+
+
+class Files(pmxtest.PmxTest):
+    def test_basic_keys(self):
+        port = pmxtest.free_port()
+        os.mkdir(os.path.join(self.home.work, "sub"))
+        self.home.file("sub/tool.py", "import sys, os, signal\nprint(os.getcwd(), sys.argv[1:], os.environ['COLOUR'], sys.flags.optimize)\nsys.stdout.flush()\nsignal.pause()\n")
+        self.home.json_file("ecosystem.json", {"apps": [
+            {"name": "web", "script": fixture("server.js"), "instances": 2, "exec_mode": "cluster", "env": {"PORT": port, "APP_VERSION": "1"}},
+            {"name": "tool", "script": "tool.py", "args": ["a b", "c"], "cwd": os.path.join(self.home.work, "sub"), "interpreter": "python3",
+             "interpreter_args": "-O", "env": {"COLOUR": "red"}, "out_file": "logs/o.txt", "error_file": os.path.join(self.home.work, "e.txt"), "namespace": "tools"},
+            {"name": "word", "script": testapp(), "args": "sleep", "exec_mode": "fork", "instances": 2, "merge_logs": True, "autorestart": False, "kill_timeout": 4000},
+        ]})
+        self.home.run("start", "ecosystem.json")
+        web = self.home.wait_status("web", "online", count=2)
+        self.assertEqual({entry["pm2_env"]["exec_mode"] for entry in web}, {"cluster_mode"})
+        self.assertEqual(json.loads(pmxtest.wait_http(port))["version"], "1")
+        tool = self.home.wait_status("tool", "online")[0]["pm2_env"]
+        out = tool["pm_out_log_path"]
+        self.assertEqual(os.path.basename(out), "o.txt")
+        eventually(lambda: open(out).read() == f"{self.home.work}/sub ['a b', 'c'] red 1\n", 10, "the tool's line")
+        self.assertEqual((tool["namespace"], tool["args"], tool["pm_err_log_path"]), ("tools", ["a b", "c"], os.path.join(self.home.work, "e.txt")))
+        words = self.home.wait_status("word", "online", count=2)
+        self.assertEqual([entry["pm2_env"]["pm_out_log_path"] for entry in words], [self.home.log_path("word-out.log")] * 2)
+        self.assertEqual([(entry["pm2_env"]["autorestart"], entry["pm2_env"]["kill_timeout"]) for entry in words], [(False, 4000)] * 2)
+
+    def test_environment_of_the_file_over_that_of_the_shell(self):
+        script = self.home.file("env.sh", "echo $A $B; exec sleep 1000")
+        self.home.json_file("x.json", {"apps": [{"name": "env", "script": script, "env": {"A": "file"}}]})
+        self.home.run("start", "x.json", env={"A": "shell", "B": "shell"})
+        eventually(lambda: self.home.log("env-out.log") == b"file shell\n", 10, "the values")
+
+    def test_relative_script_is_resolved_from_the_callers_directory(self):
+        self.home.file("s.sh", "exec sleep 1000")
+        self.home.json_file("x.json", {"apps": [{"name": "s", "script": "./s.sh"}]})
+        self.home.run("start", "x.json")
+        self.assertEqual(self.home.wait_status("s", "online")[0]["pm2_env"]["pm_exec_path"], os.path.join(self.home.work, "s.sh"))
+
+    def test_array_and_single_object(self):
+        self.home.json_file("array.json", [{"name": "a", "script": testapp(), "args": ["sleep"]}])
+        self.home.json_file("one.json", {"name": "b", "script": testapp(), "args": ["sleep"]})
+        self.home.run("start", "array.json")
+        self.home.run("start", "one.json")
+        self.home.wait_status("a", "online")
+        self.home.wait_status("b", "online")
+
+    def test_again_restarts(self):
+        self.home.json_file("x.json", {"apps": [{"name": name, "script": testapp(), "args": ["sleep"]} for name in ("a", "b")]})
+        self.home.run("start", "x.json")
+        before = self.home.pids("a") + self.home.pids("b")
+        self.home.run("start", "x.json")
+        self.home.wait_status("a", "online")
+        after = self.home.pids("a") + self.home.pids("b")
+        self.assertEqual((len(after), set(after) & set(before)), (2, set()))
+        self.assertEqual([entry["pm2_env"]["restart_time"] for entry in self.home.jlist()], [1, 1])
+
+    def test_file_as_a_target(self):
+        self.home.json_file("x.json", {"apps": [{"name": name, "script": testapp(), "args": ["sleep"]} for name in ("a", "b")]})
+        self.home.run("start", "x.json")
+        self.home.run("start", testapp(), "--name", "other", "--", "sleep")
+        self.home.run("stop", "x.json")
+        self.assertEqual(sorted(self.home.statuses()), ["online", "stopped", "stopped"])
+        self.home.run("delete", "x.json")
+        self.assertEqual([entry["name"] for entry in self.home.jlist()], ["other"])
+
+
+class BadFiles(pmxtest.PmxTest):
+    """The message names file and key, exit 1, nothing is started."""
+
+    def refused(self, content, *words):
+        path = self.home.file("bad.json", content if isinstance(content, str) else json.dumps(content))
+        result = self.home.fails("start", path)
+        for word in words:
+            self.assertIn(word, result.stderr)
+        self.assertEqual(self.home.jlist(), [])
+
+    def test_not_json(self):
+        self.refused('{"apps": [{"name": "a", "script": ', "bad.json")
+
+    def test_wrong_types(self):
+        good = {"name": "good", "script": testapp(), "args": ["sleep"]}
+        for key, value in (("instances", [1]), ("env", "x"), ("name", 5), ("kill_timeout", "soon"), ("merge_logs", "perhaps"), ("exec_mode", "magic"),
+                           ("args", {"a": 1}), ("cwd", 7), ("autorestart", "x"), ("max_restarts", -1), ("instances", 1000000)):
+            with self.subTest(key=key, value=value):
+                self.refused({"apps": [good, {"name": "bad", "script": testapp(), **{key: value}}]}, key)
+
+    def test_script_missing(self):
+        self.refused({"apps": [{"name": "x"}]}, "script")
+
+    def test_empty(self):
+        self.refused({}, "apps")
+
+    def test_no_such_file(self):
+        self.assertIn("nowhere.json", self.home.fails("start", "nowhere.json").stderr)
+
+    def test_one_missing_script_among_valid_ones(self):
+        """pm2-surface 4.2: exit 1, the valid ones are started."""
+        path = self.home.json_file("x.json", {"apps": [{"name": "good", "script": testapp(), "args": ["sleep"]}, {"name": "bad", "script": "/no/such/script.js"}]})
+        self.assertIn("/no/such/script.js", self.home.fails("start", path).stderr)
+        self.home.wait_status("good", "online")
+
+
+if __name__ == "__main__":
+    pmxtest.main()

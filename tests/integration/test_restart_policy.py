@@ -1,0 +1,262 @@
+"""What happens when an app ends, and how it is ended (pm2-surface 9 and 10, without its traps 1-6)."""
+
+import os
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import pmxtest
+from pmxtest import eventually, fixture, testapp
+
+
+class Counted(pmxtest.PmxTest):
+    def setUp(self):
+        super().setUp()
+        self.starts_file = os.path.join(self.home.work, "starts")
+
+    def starts(self):
+        """Start times in seconds, one per start of the fixture."""
+        if not os.path.exists(self.starts_file):
+            return []
+        with open(self.starts_file) as file:
+            return [float(line.split()[1]) / 1000 for line in file]
+
+    def crash(self, name, *args, **env):
+        self.home.start(name, *args, script="crash.js", env={"STARTS": self.starts_file, **env})
+
+
+class Crashes(Counted):
+    def test_at_once_is_15_restarts_then_errored(self):
+        self.home.run("start", testapp(), "--name", "bad", "--", "exit", "1")
+        env = self.home.wait_status("bad", "errored", 30)[0]["pm2_env"]
+        self.assertEqual((env["restart_time"], env["exit_code"]), (15, 1))
+        self.assertEqual(self.home.one("bad")["pid"], 0)
+
+    def test_max_restarts(self):
+        self.crash("bad", "--max-restarts", "3", EXIT_CODE=5)
+        env = self.home.wait_status("bad", "errored", 30)[0]["pm2_env"]
+        self.assertEqual((env["restart_time"], env["exit_code"], len(self.starts())), (2, 5, 3))
+        # The reason is told in words.
+        self.assertRegex(self.home.run("show", "bad").stdout, r"(?i)exit code 5|code 5")
+
+    def test_errored_can_be_started_again(self):
+        self.crash("bad", "--max-restarts", "2")
+        self.home.wait_status("bad", "errored", 30)
+        self.home.run("restart", "bad")
+        eventually(lambda: len(self.starts()) == 4, 20, "two more starts")
+        self.home.wait_status("bad", "errored", 30)
+
+    def test_with_restart_delay_is_errored_too(self):
+        """pm2's trap 5: "waiting restart" for ever."""
+        self.crash("bad", "--max-restarts", "2", "--restart-delay", "100")
+        self.home.wait_status("bad", "errored", 30)
+        self.assertEqual(len(self.starts()), 2)
+
+    def test_crash_slower_than_min_uptime_is_restarted(self):
+        self.home.json_file("apps.json", {"apps": [{"name": "slow", "script": fixture("crash.js"), "min_uptime": 100, "max_restarts": 2,
+                                                    "env": {"STARTS": self.starts_file, "EXIT_AFTER": "400"}}]})
+        self.home.run("start", "apps.json")
+        eventually(lambda: len(self.starts()) >= 4, 20, "four starts although max_restarts is 2")
+        self.home.run("stop", "slow")
+        self.assertEqual(self.home.statuses("slow"), ["stopped"])
+
+    def test_stop_exit_codes(self):
+        self.crash("done", "--stop-exit-codes", "7", EXIT_CODE=7)
+        entry = self.home.wait_status("done", "stopped")[0]
+        self.assertEqual((entry["pm2_env"]["exit_code"], entry["pm2_env"]["restart_time"], len(self.starts())), (7, 0, 1))
+
+    def test_stop_exit_code_zero_does_not_match_a_signal(self):
+        """pm2's trap 7."""
+        self.crash("killed", "--stop-exit-codes", "0", "--max-restarts", "3", EXIT_SIGNAL="SIGKILL")
+        self.home.wait_status("killed", "errored", 30)
+        self.assertEqual(len(self.starts()), 3)
+        self.assertIn("SIGKILL", self.home.run("show", "killed").stdout)
+
+    def test_no_autorestart(self):
+        self.crash("once", "--no-autorestart", EXIT_CODE=3)
+        entry = self.home.wait_status("once", "stopped")[0]
+        self.assertEqual((entry["pm2_env"]["exit_code"], len(self.starts())), (3, 1))
+
+    def test_no_autorestart_with_delay_is_stopped(self):
+        self.crash("once", "--no-autorestart", "--restart-delay", "50", EXIT_CODE=3)
+        self.home.wait_status("once", "stopped")
+
+    def test_signal_is_recorded_as_signal(self):
+        self.home.run("start", testapp(), "--name", "segv", "--no-autorestart", "--", "raise", str(int(signal.SIGSEGV)))
+        self.home.wait_status("segv", "stopped")
+        self.assertRegex(self.home.run("show", "segv").stdout, "SIGSEGV")
+
+    def test_clean_exit_is_restarted_too(self):
+        self.crash("zero", "--max-restarts", "2", EXIT_CODE=0)
+        self.assertEqual(self.home.wait_status("zero", "errored", 30)[0]["pm2_env"]["restart_time"], 1)
+
+    def test_first_restart_is_at_once(self):
+        self.home.start("app", script="on_signal.py", env={"STARTS": self.starts_file})
+        eventually(lambda: self.home.log("app-out.log") == b"ready\n", 10, "first line")
+        pid = self.home.one("app")["pid"]
+        begin = time.monotonic()
+        os.kill(pid, signal.SIGUSR1)
+        # The fixture writes the monotonic time of each start: no polling in the figure.
+        def second_start():
+            with open(self.starts_file) as file:
+                lines = file.read().splitlines()
+            return float(lines[1].split()[1]) if len(lines) > 1 else None
+        delay = eventually(second_start, 10, "a second start") - begin
+        print(f"figure: exit to first line of the next python: {delay * 1000:.0f} ms", file=sys.stderr)
+        self.assertLess(delay, 2 * pmxtest.SLOW)
+        entry = self.home.wait_status("app", "online")[0]
+        self.assertEqual((entry["pm2_env"]["restart_time"], entry["pm2_env"]["exit_code"]), (1, 7))
+
+    def test_killed_from_outside_comes_back(self):
+        self.home.run("start", testapp(), "--name", "app", "--", "sleep")
+        pid = self.home.one("app")["pid"]
+        os.kill(pid, signal.SIGKILL)
+        entry = eventually(lambda: (lambda e: e if e["pid"] not in (0, pid) else None)(self.home.one("app")), 10, "a new process")
+        self.assertEqual(entry["pm2_env"]["restart_time"], 1)
+        self.assertEqual(self.home.one("app")["pm2_env"]["status"], "online")
+
+
+class Delays(Counted):
+    def test_restart_delay(self):
+        self.crash("slow", "--restart-delay", "700", "--max-restarts", "3")
+        self.home.wait_status("slow", "errored", 30)
+        times = self.starts()
+        self.assertEqual(len(times), 3)
+        for earlier, later in zip(times, times[1:]):
+            self.assertGreaterEqual(later - earlier, 0.69)
+
+    def test_waiting_restart_can_be_restarted_started_stopped_deleted(self):
+        """pm2's trap 2."""
+        self.crash("wait", "--restart-delay", "600000")
+        waiting = self.home.wait_status("wait", "waiting restart")[0]
+        self.assertEqual(waiting["pid"], 0)
+        self.home.run("restart", "wait")
+        eventually(lambda: len(self.starts()) == 2, 10, "a start by `restart`")
+        self.home.wait_status("wait", "waiting restart")
+        self.home.run("start", "wait")
+        eventually(lambda: len(self.starts()) == 3, 10, "a start by `start`")
+        self.home.wait_status("wait", "waiting restart")
+        self.home.run("stop", "wait")
+        self.assertEqual(self.home.statuses("wait"), ["stopped"])
+        self.home.run("start", "wait")
+        self.home.wait_status("wait", "waiting restart")
+        self.home.run("delete", "wait")
+        self.assertEqual(self.home.jlist(), [])
+        self.assertEqual(len(self.starts()), 4)
+
+    def test_exponential_backoff(self):
+        self.crash("back", "--exp-backoff-restart-delay", "100")
+        eventually(lambda: len(self.starts()) >= 6, 30, "six starts")
+        self.home.run("stop", "back")
+        gaps = [later - earlier for earlier, later in zip(self.starts(), self.starts()[1:])]
+        for gap, least in zip(gaps, (0.100, 0.150, 0.225, 0.337, 0.505)):
+            self.assertGreaterEqual(gap, least - 0.005, gaps)
+
+
+class Stops(pmxtest.PmxTest):
+    def test_ignoring_sigint_ends_by_sigkill_after_kill_timeout(self):
+        self.home.start("deaf", "--kill-timeout", "700", script="ignore_sigint.py")
+        eventually(lambda: self.home.log("deaf-out.log").startswith(b"ready"), 10, "first line")
+        pid = self.home.one("deaf")["pid"]
+        result = self.home.run("stop", "deaf")
+        self.assertFalse(pmxtest.process_alive(pid))
+        self.assertGreaterEqual(result.seconds, 0.7)
+        self.assertLess(result.seconds, 0.7 + 2 * pmxtest.SLOW)
+        self.assertIn(b"got SIGINT", self.home.log("deaf-out.log"))
+        self.assertEqual(self.home.statuses("deaf"), ["stopped"])
+        self.assertIn("SIGKILL", self.home.run("show", "deaf").stdout)
+
+    def test_default_kill_timeout(self):
+        self.home.start("deaf", script="ignore_sigint.py")
+        eventually(lambda: self.home.log("deaf-out.log").startswith(b"ready"), 10, "first line")
+        result = self.home.run("stop", "deaf")
+        self.assertGreaterEqual(result.seconds, 1.6)
+        self.assertLess(result.seconds, 1.6 + 2 * pmxtest.SLOW)
+
+    def test_polite_app_does_not_cost_the_timeout(self):
+        self.home.run("start", testapp(), "--name", "polite", "--kill-timeout", "30000", "--", "sleep")
+        self.assertLess(self.home.run("stop", "polite").seconds, 5 * pmxtest.SLOW)
+
+    def test_stopping_one_does_not_delay_others(self):
+        self.home.start("deaf", "--kill-timeout", "5000", script="ignore_sigint.py")
+        eventually(lambda: self.home.log("deaf-out.log").startswith(b"ready"), 10, "first line")
+        child = self.home.popen("stop", "deaf", stdout=pmxtest.subprocess.DEVNULL, stderr=pmxtest.subprocess.DEVNULL)
+        try:
+            self.home.wait_status("deaf", "stopping")
+            self.assertLess(self.home.run("list").seconds, 3 * pmxtest.SLOW)
+            self.home.run("start", testapp(), "--name", "other", "--", "sleep")
+            self.home.run("stop", "other")
+            self.assertEqual(self.home.statuses("deaf"), ["stopping"])
+            self.assertIsNone(child.poll())
+            self.assertEqual(child.wait(20 * pmxtest.SLOW), 0)
+        finally:
+            child.kill()
+            child.wait()
+
+    def family(self, name):
+        path = os.path.join(self.home.work, "pids")
+        self.home.start(name, script="tree.py", env={"PIDS": path})
+        eventually(lambda: os.path.exists(path), 10, "the family's pids")
+        with open(path) as file:
+            return {role: int(pid) for role, pid in (line.split() for line in file)}
+
+    def test_whole_tree_with_a_detached_grandchild(self):
+        pids = self.family("tree")
+        self.assertEqual(set(pids), {"parent", "child", "grandchild", "detached"})
+        self.assertEqual(self.home.one("tree")["pid"], pids["parent"])
+        self.home.run("stop", "tree")
+        self.assertEqual({role: pmxtest.process_alive(pid) for role, pid in pids.items()}, dict.fromkeys(pids, False))
+
+    def test_delete_ends_the_tree(self):
+        pids = self.family("tree")
+        self.home.run("delete", "tree")
+        self.assertEqual([role for role, pid in pids.items() if pmxtest.process_alive(pid)], [])
+
+    def test_restart_ends_the_tree_first(self):
+        pids = self.family("tree")
+        self.home.run("restart", "tree")
+        self.assertEqual([role for role, pid in pids.items() if pmxtest.process_alive(pid)], [])
+
+    def test_crash_of_the_parent_leaves_no_children_behind(self):
+        """The next incarnation must not meet the remains of the last one."""
+        pids = self.family("tree")
+        os.remove(os.path.join(self.home.work, "pids"))
+        os.kill(pids["parent"], signal.SIGKILL)
+        eventually(lambda: os.path.exists(os.path.join(self.home.work, "pids")), 15, "the next family")
+        eventually(lambda: not [role for role, pid in pids.items() if pmxtest.process_alive(pid)], 10, "end of the old family")
+
+    def test_stop_while_launching_stays_stopped(self):
+        """pm2's trap 3."""
+        child = self.home.popen("start", testapp(), "--name", "mute", "--wait-ready", "--listen-timeout", "60000", "--", "sleep",
+                                stdout=pmxtest.subprocess.DEVNULL, stderr=pmxtest.subprocess.DEVNULL)
+        try:
+            pid = self.home.wait_status("mute", "launching")[0]["pid"]
+            self.home.run("stop", "mute")
+            self.assertFalse(pmxtest.process_alive(pid))
+            child.wait(10 * pmxtest.SLOW)
+            entry = self.home.one("mute")
+            self.assertEqual((entry["pm2_env"]["status"], entry["pid"]), ("stopped", 0))
+        finally:
+            child.kill()
+            child.wait()
+
+    def test_message_instead_of_signal(self):
+        script = self.home.file("message.js", "process.on('SIGINT', () => console.log('signal')); setInterval(() => {}, 1000);\n"
+                                "process.on('message', (m) => { console.log('message', m); process.exit(0); }); console.log('ready');\n")
+        self.home.run("start", script, "--shutdown-with-message", "--kill-timeout", "20000")
+        eventually(lambda: self.home.log("message-out.log") == b"ready\n", 10, "first line")
+        self.home.run("stop", "message")
+        self.assertEqual(self.home.log("message-out.log"), b"ready\nmessage shutdown\n")
+
+    def test_last_words_are_in_the_log(self):
+        script = self.home.file("words.js", "process.on('SIGINT', () => { process.stdout.write('x'.repeat(60000) + '\\nbye\\n', () => process.exit(0)); });\n"
+                                "setInterval(() => {}, 1000); console.log('ready');\n")
+        self.home.run("start", script)
+        eventually(lambda: self.home.log("words-out.log") == b"ready\n", 10, "first line")
+        self.home.run("stop", "words")
+        self.assertTrue(self.home.log("words-out.log").endswith(b"x\nbye\n"))
+
+
+if __name__ == "__main__":
+    pmxtest.main()

@@ -1,0 +1,47 @@
+#!/bin/sh
+# Every test of pmx: installs what is missing, builds with sanitizers and as released, runs everything.
+# Usage: sh tests/run.sh. Run again, only what changed is built. Exit code 0 only if every test passed.
+set -eu
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+. "$root/packaging/say.sh"
+cd "$root"
+
+jobs=$(nproc)
+launcher=
+! command -v ccache >/dev/null 2>&1 || launcher=-DCMAKE_CXX_COMPILER_LAUNCHER=ccache
+
+build() {
+  # shellcheck disable=SC2086  # empty or one word
+  progress "configure $1" cmake --preset "$1" $launcher
+  progress "build $1" cmake --build --preset "$1" --parallel "$jobs"
+}
+
+# run_tests PRESET CTEST-ARGUMENTS...: keeps going after failures, so that one run shows them all.
+failed=0
+run_tests() {
+  preset=$1
+  shift
+  step "Tests of the $preset build"
+  ctest --preset "$preset" --parallel "$jobs" --no-tests=error --output-log "build/$preset/tests.log" "$@" </dev/null ||
+    failed=1
+}
+
+step "What is needed to build and test"
+sh packaging/dependencies.sh tests
+good "everything is installed"
+
+step "Build with address and undefined behaviour sanitizers, and as released"
+build asan
+build release
+
+# Unit, component and lint tests, and those integration tests that are worth their time under the sanitizers.
+run_tests asan
+run_tests release -L integration
+
+step "Result"
+for preset in asan release; do
+  # A run that ended early has no such line.
+  sed -n 's/^\([0-9]*% tests passed.*\)/'"$preset"': \1/p' "build/$preset/tests.log"
+done
+[ "$failed" = 0 ] || fail "tests failed; their output is above and in build/asan/tests.log, build/release/tests.log"
+good "all tests passed"

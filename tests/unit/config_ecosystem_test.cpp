@@ -1,0 +1,256 @@
+#include <doctest/doctest.h>
+
+#include "common/base/error.h"
+#include "common/config/ecosystem.h"
+#include "tests/unit/config_test_directory.h"
+
+namespace pmx {
+namespace {
+
+using test::Directory;
+using Words = std::vector<std::string>;
+
+Ecosystem parse(const std::string& text, const std::string& env_name = {}) {
+  return parse_ecosystem(text, "apps.json", {"/srv", {{"SHELL_VAR", "1"}}, env_name});
+}
+
+// The one app of a file with these keys beside the script.
+LaunchRequest app(const std::string& keys, const std::string& env_name = {}) {
+  Ecosystem file = parse(R"({"apps": [{"script": "a.js", )" + keys + "}]}", env_name);
+  CHECK(file.warnings == Words{});
+  REQUIRE(file.apps.size() == 1);
+  return file.apps[0];
+}
+
+Words warnings(const std::string& keys) {
+  return parse(R"({"apps": [{"script": "a.js", )" + keys + "}]}").warnings;
+}
+
+std::string problem(const std::string& text, const std::string& env_name = {}) {
+  try {
+    parse(text, env_name);
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::invalid_spec);
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST_CASE("every shape of a file") {
+  for (const char* text : {
+           R"({"apps": [{"script": "a.js"}]})",
+           R"({"apps": {"script": "a.js"}})",
+           R"([{"script": "a.js"}])",
+           R"({"script": "a.js"})",
+           R"({"name": "package", "pm2": {"exec": "a.js"}})",
+           R"({"pm2": {"apps": [{"cmd": "a.js"}]}})",
+           "// a comment\n{/* another */ \"apps\": [{\"command\": \"a.js\"}]}",
+       }) {
+    CAPTURE(text);
+    const Ecosystem file = parse(text);
+    REQUIRE(file.apps.size() == 1);
+    CHECK(file.apps[0].target == "a.js");
+    CHECK(file.apps[0].options.name == "a");
+    CHECK(file.apps[0].current_dir == "/srv");
+    CHECK(file.apps[0].environment.at("SHELL_VAR") == "1");
+  }
+  CHECK(parse(R"({"apps": []})").apps.empty());
+  for (const char* text : {"{}", "3", R"({"name": "x"})", "null"}) {
+    CAPTURE(text);
+    CHECK(problem(text) == "apps.json: there are no apps in it");
+  }
+}
+
+TEST_CASE("every key arrives where it belongs") {
+  const LaunchRequest one = app(R"(
+    "name": "web", "namespace": "shop", "args": ["-p", 80, true], "interpreter": "python3",
+    "interpreter_args": "-u '-X dev'", "cwd": "app", "exec_mode": "fork_mode", "instances": 3,
+    "instance_var": "NR", "out_file": "o.log", "error_file": "e.log", "merge_logs": false,
+    "autorestart": false, "max_restarts": 5, "min_uptime": "10s", "restart_delay": 100,
+    "exp_backoff_restart_delay": "200", "stop_exit_codes": [0, 3], "kill_timeout": 3000,
+    "listen_timeout": "1m", "wait_ready": true, "shutdown_with_message": true, "treekill": false,
+    "env": {"A": "x", "N": 3000, "F": 1.5, "B": true, "O": {"k": [1]}, "L": [1, 2], "Z": null})");
+  CHECK(one.interpreter == "python3");
+  CHECK(one.cwd == "app");
+  CHECK(one.exec_mode == ExecMode::fork);
+  CHECK(one.instances == "3");
+  CHECK(one.env == Env{{"A", "x"},
+                       {"B", "true"},
+                       {"F", "1.5"},
+                       {"L", "[1,2]"},
+                       {"N", "3000"},
+                       {"O", R"({"k":[1]})"}});
+  const AppSpec& spec = one.options;
+  CHECK(spec.name == "web");
+  CHECK(spec.name_space == "shop");
+  CHECK(spec.args == Words{"-p", "80", "true"});
+  CHECK(spec.interpreter_args == Words{"-u", "-X dev"});
+  CHECK(spec.instance_var == "NR");
+  CHECK(spec.out_file == "o.log");
+  CHECK(spec.error_file == "e.log");
+  CHECK(spec.merge_logs == false);
+  CHECK_FALSE(spec.autorestart);
+  CHECK(spec.max_restarts == 5);
+  CHECK(spec.min_uptime == Millis(10000));
+  CHECK(spec.restart_delay == Millis(100));
+  CHECK(spec.exp_backoff_restart_delay == Millis(200));
+  CHECK(spec.stop_exit_codes == std::vector<int>{0, 3});
+  CHECK(spec.kill_timeout == Millis(3000));
+  CHECK(spec.listen_timeout == Millis(60000));
+  CHECK(spec.wait_ready);
+  CHECK(spec.shutdown_with_message);
+  CHECK_FALSE(spec.treekill);
+}
+
+TEST_CASE("aliases, camelCase and other spellings") {
+  for (const char* key : {"out_file", "outFile", "out", "output", "out_log", "outLog"}) {
+    CAPTURE(key);
+    CHECK(app("\"" + std::string(key) + "\": \"x\"").options.out_file == "x");
+  }
+  for (const char* key : {"error_file", "errorFile", "error", "err", "err_file", "err_log"}) {
+    CAPTURE(key);
+    CHECK(app("\"" + std::string(key) + "\": \"x\"").options.error_file == "x");
+  }
+  CHECK(app(R"("nodeArgs": ["-r", "x"])").options.interpreter_args == Words{"-r", "x"});
+  CHECK(app(R"("exec_interpreter": "bash")").interpreter == "bash");
+  CHECK(app(R"("combineLogs": true)").options.merge_logs == true);
+  CHECK(app(R"("execMode": "cluster")").exec_mode == ExecMode::cluster);
+  CHECK(app(R"("expBackoffRestartDelay": 7)").options.exp_backoff_restart_delay == Millis(7));
+  CHECK(app(R"("args": "a 'b c'")").options.args == Words{"a", "b c"});
+  CHECK(app(R"("instances": "max")").instances == "max");
+  CHECK(app(R"("instances": -1)").instances == "-1");
+  CHECK(app(R"("stop_exit_codes": 3)").options.stop_exit_codes == std::vector<int>{3});
+  CHECK(app(R"("stop_exit_codes": "0, 3")").options.stop_exit_codes == std::vector<int>{0, 3});
+  CHECK(app(R"("max_restarts": "5")").options.max_restarts == 5);
+  CHECK(app(R"("interpreter": null)").interpreter == std::nullopt);
+}
+
+TEST_CASE("the environment that was chosen") {
+  const std::string keys = R"("env": {"A": "1", "B": "1"}, "env_prod": {"B": "2"},
+                              "env_camelCase": {"B": "3"})";
+  CHECK(app(keys).env == Env{{"A", "1"}, {"B", "1"}});
+  CHECK(app(keys, "prod").env == Env{{"A", "1"}, {"B", "2"}});
+  CHECK(app(keys, "camelCase").env == Env{{"A", "1"}, {"B", "3"}});
+  const Ecosystem file = parse(R"([{"script": "a.js", "env": {"A": "1"}}])", "prod");
+  CHECK(file.apps[0].env == Env{{"A", "1"}});
+  REQUIRE(file.warnings.size() == 1);
+  CHECK(file.warnings[0].find("\"env_prod\"") != std::string::npos);
+  CHECK(problem(R"([{"script": "a", "env_prod": 3}])", "prod").find("env_prod") !=
+        std::string::npos);
+}
+
+TEST_CASE("keys that are not known or not supported are said") {
+  CHECK(warnings(R"("name": "web", "max_restart": 3)") ==
+        Words{"apps.json: app \"web\": key \"max_restart\" is not known, ignored (did you mean "
+              "\"max_restarts\"?)"});
+  CHECK(warnings(R"("colour": 3)") ==
+        Words{"apps.json: apps[0]: key \"colour\" is not known, ignored"});
+  CHECK(warnings(R"("watch": true)") ==
+        Words{"apps.json: apps[0]: key \"watch\" is not supported yet, ignored"});
+  CHECK(warnings(R"("max_memory_restart": "1G", "cronRestart": "* * * * *")").size() == 2);
+  CHECK(warnings(R"("autostart": false)").size() == 1);
+  // What is off, or of pm2's inside, is not missed.
+  CHECK(warnings(R"("watch": false, "cron_restart": 0, "ignore_watch": ["x"], "time": null,
+                     "autostart": true, "vizion": true, "pmx": false, "windowsHide": true)")
+            .empty());
+}
+
+TEST_CASE("all problems are reported at once") {
+  const std::string what = problem(R"({"apps": [
+    {"name": "web", "script": "a.js", "max_restarts": "abc", "autorestart": "yes"},
+    {"name": "fine", "script": "b.js"},
+    {"name": "api", "instances": "many"},
+    17]})");
+  CHECK(what ==
+        "apps.json: 5 problems, nothing was done:\n"
+        "  app \"web\": key \"autorestart\": expected true or false, not \"yes\"\n"
+        "  app \"web\": key \"max_restarts\": expected a whole number, not negative, not \"abc\"\n"
+        "  app \"api\": key \"instances\": expected a number from 1 to 1024, \"max\" or 0, or -1, "
+        "-2, ..., not \"many\"\n"
+        "  app \"api\": key \"script\" is missing\n"
+        "  apps[3]: expected an object, not 17");
+}
+
+TEST_CASE("values of a wrong kind") {
+  for (const char* keys :
+       {R"("name": 3)", R"("args": {})", R"("args": [["x"]])", R"("env": "A=1")", R"("env": ["A"])",
+        R"("exec_mode": "both")", R"("instances": 0.5)", R"("instances": 1025)",
+        R"("instances": true)", R"("max_restarts": -1)", R"("max_restarts": 1.5)",
+        R"("min_uptime": "5 s")", R"("kill_timeout": -1)", R"("kill_timeout": 99999999999)",
+        R"("stop_exit_codes": [256])", R"("stop_exit_codes": ["x"])", R"("wait_ready": 1)",
+        R"("cwd": 1)", R"("merge_logs": "true")"}) {
+    CAPTURE(keys);
+    const std::string what = problem(R"([{"script": "a.js", )" + std::string(keys) + "}]");
+    CHECK(what.find("expected") != std::string::npos);
+    CHECK(what.starts_with("apps.json: apps[0]: key ") | what.starts_with("apps.json: app \""));
+  }
+}
+
+TEST_CASE("syntax errors name line and column") {
+  struct Row {
+    const char* text;
+    const char* place;
+  };
+  for (const Row& row :
+       {Row{"{\n  \"apps\": [\n    {,}\n  ]\n}", "apps.json:3:6: "}, Row{"x", "apps.json:1:1: "},
+        Row{"", "apps.json:1:1: "}, Row{"{\"apps\": [", "apps.json:1:11: "},
+        Row{"[\n\n  {\"a\": \"\xff\"}]", "apps.json:3:10: "}}) {
+    CAPTURE(row.text);
+    const std::string what = problem(row.text);
+    CAPTURE(what);
+    CHECK(what.starts_with(row.place));
+    CHECK(what.find("json.exception") == std::string::npos);
+  }
+  try {
+    parse("[{\"script\": \"a.js\",\n}]");
+    FAIL("accepted");
+  } catch (const Error& error) {
+    CHECK(std::string(error.what()).starts_with("apps.json:2:1: "));
+    CHECK(error.hint() == "remove the comma before it");
+  }
+  CHECK(problem("[1e999]") != "accepted");
+}
+
+TEST_CASE("files") {
+  const Directory directory;
+  const EcosystemContext context{directory.path(), {}, {}};
+  const std::string file = directory.file("apps.json", R"([{"script": "a.js"}])");
+  CHECK(read_ecosystem(file, context).apps.size() == 1);
+  const auto message = [&](const std::string& path) -> std::string {
+    try {
+      read_ecosystem(path, context);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  CHECK(message(directory / "none.json") == directory / "none.json" + " does not exist");
+  std::filesystem::create_directories(directory / "dir.json");
+  CHECK(message(directory / "dir.json").starts_with("cannot read " + (directory / "dir.json")));
+  for (const char* name : {"ecosystem.config.js", "apps.yaml", "apps.toml"}) {
+    CHECK(message(directory.file(name, "x")).find("only JSON") != std::string::npos);
+  }
+}
+
+TEST_CASE("one app that cannot be run stops all, and all such are named") {
+  const Directory directory;
+  directory.program("bin/node");
+  directory.file("good.js", "");
+  const Ecosystem file = parse_ecosystem(
+      R"([{"script": "good.js"}, {"name": "two", "script": "two.js"}, {"script": "three.js"}])",
+      "apps.json", {directory.path(), {{"PATH", directory / "bin"}}, {}});
+  CHECK(make_app_specs({file.apps[0]}).at(0).interpreter == "node");
+  try {
+    make_app_specs(file.apps);
+    FAIL("accepted");
+  } catch (const Error& error) {
+    const std::string what = error.what();
+    CHECK(what.find("app \"two\": " + (directory / "two.js") + " does not exist") !=
+          std::string::npos);
+    CHECK(what.find("app \"three\": ") != std::string::npos);
+    CHECK(what.find("good") == std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace pmx
