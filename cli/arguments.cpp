@@ -11,10 +11,10 @@
 namespace pmx::cli {
 namespace {
 
-bool is_negative_number(const std::string& word) {
+// "-1" and also "-1x", so that the command can say what is wrong with it.
+bool looks_like_negative_number(const std::string& word) {
   return word.size() > 1 && word[0] == '-' &&
-         std::all_of(word.begin() + 1, word.end(),
-                     [](unsigned char c) { return std::isdigit(c) != 0; });
+         std::isdigit(static_cast<unsigned char>(word[1])) != 0;
 }
 
 }  // namespace
@@ -86,7 +86,7 @@ void Arguments::parse() {
   std::vector<std::string> options;
   std::vector<std::string> negative;
   for (const std::string& word : given_) {
-    (negative_words_ && is_negative_number(word) ? negative : options).push_back(word);
+    (negative_words_ && looks_like_negative_number(word) ? negative : options).push_back(word);
   }
   std::reverse(options.begin(), options.end());  // CLI11 reads from the back
 
@@ -104,7 +104,8 @@ void Arguments::parse() {
   for (const std::string& word : words) {
     if (word.size() < 2 || word.front() != '-') continue;
     const std::string name = word.substr(0, word.find('='));
-    const auto near = nearest(name, parser_->names);
+    const bool is_long = name.size() > 2 && name[1] == '-';
+    const auto near = is_long ? nearest(name, parser_->names) : std::nullopt;
     throw UsageError(fmt::format("pmx {} has no option {}", command, name),
                      near ? fmt::format("did you mean {}?", *near) : see_help);
   }

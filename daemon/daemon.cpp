@@ -72,7 +72,8 @@ std::string write_drain_script(const Paths& paths) {
   }
 }
 
-std::pair<std::string, std::vector<std::string>> command_with_drain(const AppSpec& spec, const std::string& script) {
+std::pair<std::string, std::vector<std::string>> command_with_drain(const AppSpec& spec,
+                                                                    const std::string& script) {
   auto command = command_of(spec);
   const auto wish = spec.env.find("PMX_DRAIN");
   const bool wanted = wish == spec.env.end() || wish->second != "off";
@@ -117,9 +118,8 @@ class Daemon {
         {.on_exit = [this](std::uint64_t slot,
                            const keeper::ExitRecord& record) { spawner_.exited(slot, record); },
          .on_lost = [this] { keeper_lost(); }});
-    context_ = std::make_unique<ControlContext>(
-        ControlContext{io_, *supervisor_, logs_, keeper_pid_, options_.paths.log(),
-                       [this] { end(); }, log_line});
+    context_ = std::make_unique<ControlContext>(ControlContext{
+        io_, *supervisor_, logs_, keeper_pid_, options_.paths.log(), [this] { end(); }, log_line});
     server_ = std::make_unique<ControlServer>(
         io_, sys::listen_unix(options_.paths.socket(), kListenBacklog), *context_);
     server_->start();
@@ -159,7 +159,8 @@ class Daemon {
                                        paths.pid_of(spec, pm_id)};
                 },
             .new_unique_id = new_uuid,
-            .command = [script = drain_script_](const AppSpec& spec) { return command_with_drain(spec, script); },
+            .command = [script = drain_script_](
+                           const AppSpec& spec) { return command_with_drain(spec, script); },
             .log = log_line};
   }
 
@@ -186,6 +187,7 @@ class Daemon {
   // Runs out of work from here: io_.run() returns.
   void end() {
     ::unlink(options_.paths.socket().c_str());
+    ::unlink(options_.paths.pid_file().c_str());
     server_->stop();
     signals_.cancel();
     tasks_.spawn("last", finish());

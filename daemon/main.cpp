@@ -89,7 +89,8 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   try {
     pmx::DaemonOptions options;
-    options.paths = pmx::Paths::at(flags->home);
+    options.paths =
+        flags->home.empty() ? pmx::Paths::from_environment() : pmx::Paths::at(flags->home);
     options.own_directory = std::filesystem::read_symlink("/proc/self/exe").parent_path();
     options.paths.ensure_home();
     if (flags->link_fd < 0) return become_keeper(options.own_directory, options.paths.home());

@@ -15,6 +15,8 @@
 namespace pmx::cli {
 namespace {
 
+constexpr const char* kDefaultFile = "ecosystem.config.json";
+
 bool is_number(const std::string& text) {
   return !text.empty() && std::all_of(text.begin(), text.end(),
                                       [](unsigned char c) { return std::isdigit(c) != 0; });
@@ -69,7 +71,8 @@ bool start_one(Context& context, const std::string& target, const StartOptions& 
   if (may_exist && !options.force && !context.find(target).empty()) {
     return start_existing(context, target, options);
   }
-  if (target == "all") throw Error(ErrorCode::not_found, "there is no app to start");
+  if (target == "all")
+    throw Error(ErrorCode::not_found, "no app is in the list", "pmx start app.js adds one");
   std::vector<AppSpec> apps;
   apps.push_back(make_app_spec(launch_request(options, target, app_args)));
   return start_apps(context, std::move(apps), options.force, !options.no_autostart);
@@ -82,7 +85,12 @@ int run_start(Context& context, Arguments& arguments) {
   options.declare(arguments);
   context.parse(arguments);
   if (options.targets.empty()) {
-    throw UsageError("nothing to start", "pmx start app.js, or pmx start apps.json");
+    if (absolute_if_file(kDefaultFile).empty()) {
+      throw Error(ErrorCode::not_found,
+                  fmt::format("nothing to start, and no {} here", kDefaultFile),
+                  "pmx start app.js, or pmx start apps.json");
+    }
+    options.targets.emplace_back(kDefaultFile);
   }
   bool all_well = true;
   for (const std::string& target : options.targets) {

@@ -55,9 +55,9 @@ std::vector<InstanceStatus> act_on(Context& context, const std::string& verb,
 
 bool start_apps(Context& context, std::vector<AppSpec> apps, bool force, bool autostart) {
   for (const AppSpec& app : apps) {
-    context.output.info(fmt::format("Starting {} in {}_mode ({} instance{})", app.script,
-                                    to_string(app.exec_mode), app.instances,
-                                    app.instances == 1 ? "" : "s"));
+    context.output.info(fmt::format(
+        "{} {} in {}_mode ({} instance{})", autostart ? "Starting" : "Adding, stopped,", app.script,
+        to_string(app.exec_mode), app.instances, app.instances == 1 ? "" : "s"));
   }
   const auto started = context.daemon().call<protocol::Start>(
       {.apps = std::move(apps), .force = force, .autostart = autostart});

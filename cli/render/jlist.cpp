@@ -1,5 +1,6 @@
 #include "cli/render/jlist.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "common/config/secrets.h"
@@ -11,6 +12,9 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int kSignalBase = 128;  // as shells report a death by signal
+
+// One decimal, as pm2 gives it.
+double rounded(double percent) { return std::round(percent * 10) / 10; }
 
 Json environment(const Env& env) {
   Json json = Json::object();
@@ -112,7 +116,7 @@ std::string jlist(const std::vector<InstanceStatus>& instances) {
     json["name"] = one.name;
     json["pm_id"] = one.pm_id;
     json["monit"] = {{"memory", online ? one.memory_bytes : 0},
-                     {"cpu", online ? one.cpu_percent : 0.0}};
+                     {"cpu", online ? rounded(one.cpu_percent) : 0.0}};
     json["pm2_env"] = pm2_env(one);
     list.push_back(std::move(json));
   }

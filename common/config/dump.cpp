@@ -146,9 +146,9 @@ Json entry_json(const DumpEntry& entry) {
   }
   out["env"] = std::move(env);
   out[std::string(kOmittedKey)] = std::move(omitted);
-  // Last, so that no name that a user chose replaces a field.
-  const auto [at, is_new] = out.emplace(spec.instance_var, entry.instance_number);
-  if (!is_new) out[std::string(kOwnKey)]["instance_number"] = entry.instance_number;
+  // pm2 has it under the variable's name, which must not replace a field: kept here as well.
+  out[std::string(kOwnKey)]["instance_number"] = entry.instance_number;
+  out.emplace(spec.instance_var, entry.instance_number);
   return out;
 }
 
@@ -186,14 +186,12 @@ class EntryReader {
     take("pm_pid_path", entry_.pid_path);
     take("env", spec.env);
     take(kOmittedKey, entry_.omitted_env);
-    take(spec.instance_var, entry_.instance_number);
     if (const auto own = in_.find(kOwnKey); own != in_.end() && own->is_object()) {
       read_fields(*own, own_fields());
-      if (const auto number = own->find("instance_number"); number != own->end()) {
-        values::read(*number, entry_.instance_number);
-      }
+      read_instance_number(*own, "instance_number");
     } else {
       translate_from_pm2();
+      read_instance_number(in_, spec.instance_var);
     }
     return std::move(entry_);
   }
@@ -218,6 +216,12 @@ class EntryReader {
     if (found == in_.end() || found->is_null() || from_value(*found, out)) return;
     refuse(fmt::format("field \"{}\": expected {}, not {}", name, values::expected(out),
                        values::shown(*found)));
+  }
+
+  void read_instance_number(const Json& in, const std::string& key) {
+    if (const auto found = in.find(key); found != in.end()) {
+      values::read(*found, entry_.instance_number);
+    }
   }
 
   // pm2 keeps its own variables and its modules' settings (objects) among the app's.

@@ -35,8 +35,9 @@ struct Start {
   static constexpr std::string_view method = "start";
   struct Request {
     std::vector<AppSpec> apps;
-    bool force = false;     // a second copy of what already runs
-    bool replace = false;   // an app of the same name gets the new spec and is restarted (start FILE)
+    bool force = false;  // a second copy of what already runs
+    bool replace =
+        false;  // an app of the same name gets the new spec and is restarted (start FILE)
     bool autostart = true;  // false: only register, as stopped
   };
   struct Outcome {

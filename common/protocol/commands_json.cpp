@@ -24,7 +24,10 @@ void from_json(const Json& json, Ping::Response& value) {
 }
 
 void to_json(Json& json, const Start::Request& value) {
-  json = {{"apps", value.apps}, {"force", value.force}, {"replace", value.replace}, {"autostart", value.autostart}};
+  json = {{"apps", value.apps},
+          {"force", value.force},
+          {"replace", value.replace},
+          {"autostart", value.autostart}};
 }
 void from_json(const Json& json, Start::Request& value) {
   // One by one: an error inside an app keeps its own words.
@@ -32,7 +35,10 @@ void from_json(const Json& json, Start::Request& value) {
   if (apps == json.end() || !apps->is_array())
     throw Error(ErrorCode::invalid_request, "field \"apps\": expected a list");
   for (const Json& app : *apps) from_json(app, value.apps.emplace_back());
-  Fields(json).optional("force", value.force).optional("replace", value.replace).optional("autostart", value.autostart);
+  Fields(json)
+      .optional("force", value.force)
+      .optional("replace", value.replace)
+      .optional("autostart", value.autostart);
 }
 
 void to_json(Json& json, const Start::Outcome& value) {

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -27,11 +28,20 @@ PMX_IN_CHILD int fail(ChildPlan* plan, const char* stage) noexcept {
   ::_exit(127);
 }
 
+// The kernel's own layout. glibc's sigaction refuses two signals that it uses itself, and those can be inherited as ignored.
+struct KernelAction {
+  void* handler = nullptr;  // SIG_DFL
+  unsigned long flags = 0;
+  void* restorer = nullptr;
+  unsigned long mask = 0;
+};
+
 PMX_IN_CHILD void reset_signals() noexcept {
-  struct sigaction action {};
-  action.sa_handler = SIG_DFL;
-  for (int number = 1; number < NSIG; ++number)
-    ::sigaction(number, &action, nullptr);  // KILL, STOP: refused, harmless
+  const KernelAction action;
+  for (int number = 1; number < NSIG; ++number) {
+    ::syscall(SYS_rt_sigaction, number, &action, nullptr,
+              sizeof action.mask);  // KILL, STOP: refused, harmless
+  }
 }
 
 PMX_IN_CHILD int run_child(void* argument) noexcept {

@@ -212,8 +212,11 @@ void CloneSpawner::ensure_output(int pm_id) {
     std::array<int, 2> pair{};
     if (::pipe2(pair.data(), O_CLOEXEC | O_NONBLOCK) != 0)
       throw std::system_error(errno, std::generic_category(), "pipe");
+    const UniqueFd read_end(pair[0]);
     const UniqueFd write_end(pair[1]);
-    ends.emplace_back(pair[0]);
+    // Read and write in one: a pipe that never has an end of file, between runs too, and while keeper or daemon are away.
+    ends.push_back(reopen(read_end.get(), O_RDWR | O_NONBLOCK));
+    if (!ends.back()) throw std::system_error(errno, std::generic_category(), "open pipe");
   }
   link_.store_fds(output_slot(pm_id), std::move(ends), "");
 }
@@ -237,7 +240,7 @@ bool CloneSpawner::adopt_by_pid(RunId run, pid_t pid, std::uint64_t start_time) 
     // The process itself holds its pipes, with all that nobody has read yet.
     std::vector<UniqueFd> ends;
     for (const int fd : {1, 2}) {
-      UniqueFd end = reopen(fmt::format("/proc/{}/fd/{}", pid, fd), O_RDONLY | O_NONBLOCK);
+      UniqueFd end = reopen(fmt::format("/proc/{}/fd/{}", pid, fd), O_RDWR | O_NONBLOCK);
       if (end && is_pipe(end.get())) ends.push_back(std::move(end));
     }
     if (ends.size() == 2) link_.store_fds(output_slot(run.pm_id), std::move(ends), "");

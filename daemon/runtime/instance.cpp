@@ -519,7 +519,12 @@ void Instance::recover(const InstanceRecord& record, std::vector<AdoptedRun> run
   }
   const InstanceStep step = fsm_.resume(ports_.clock.now());
   for (const InstanceEffect& effect : step.effects) perform(effect);
-  if (missed) exited(*missed);
+  if (missed) {
+    exited(*missed);
+  } else if (fsm_.state() == InstanceState::launching && spec_->exec_mode == ExecMode::cluster) {
+    // Its request for a listening socket may have died with the earlier daemon: it would wait for ever.
+    restart();
+  }
 }
 
 InstanceStatus Instance::status(bool detail) const {

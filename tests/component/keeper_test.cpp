@@ -591,10 +591,12 @@ TEST_CASE("keeper: detached it has its own session and log, and the caller goes 
   CHECK(getsid(pid) == pid);
   CHECK(status_field(pid, "Name") == "pmx-keeper");
   kill(pid, SIGHUP);
-  std::ifstream log(keeper.home() + "/pmx.log");
-  std::stringstream text;
-  text << log.rdbuf();
-  CHECK(text.str().find("keeper: daemon (pid") != std::string::npos);
+  CHECK(eventually([&] {
+    std::ifstream log(keeper.home() + "/pmx.log");
+    std::stringstream text;
+    text << log.rdbuf();
+    return text.str().find("keeper: daemon (pid") != std::string::npos;
+  }));
   daemon.exit(kExitShutdown);
   CHECK(eventually([&] { return waitpid(pid, nullptr, 0) == pid; }));
 }

@@ -34,7 +34,7 @@ TEST_CASE("fields that scripts read") {
   CHECK(json[0]["pid"] == 4000);
   CHECK(json[0]["pm_id"] == 0);
   CHECK(json[0]["monit"]["memory"] == 53'897'625);
-  CHECK(json[0]["monit"]["cpu"] == doctest::Approx(12.54));
+  CHECK(json[0]["monit"]["cpu"] == doctest::Approx(12.5));
   const Json& env = json[0]["pm2_env"];
   CHECK(env["status"] == "online");
   CHECK(env["exec_mode"] == "fork_mode");

@@ -144,13 +144,13 @@ class Homes(pmxtest.PmxTest):
     def test_second_daemon_is_refused(self):
         self.home.run("start", testapp(), "--name", "x", "--", "sleep")
         daemon, app = self.home.daemon_pid, self.home.one("x")["pid"]
-        for program in ("pmxd", "pmx-keeper"):
-            result = subprocess.run([os.path.join(pmxtest.bin_dir(), program)], env=self.home.environment(), stdin=subprocess.DEVNULL,
-                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30 * pmxtest.SLOW)
-            with self.subTest(program=program):
-                # (the keeper may detach and report through the log: what counts is the state below)
-                if program == "pmxd":
-                    self.assertNotEqual(result.returncode, 0)
+        for arguments in (["--home", self.home.path], []):
+            with self.subTest(arguments=arguments):
+                result = subprocess.run([os.path.join(pmxtest.bin_dir(), "pmxd"), *arguments], env=self.home.environment(), cwd=self.home.work,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=10 * pmxtest.SLOW, check=False)
+                self.assertNotEqual(result.returncode, 0)
+                self.assertIn(self.home.path, result.stdout.decode())
+                self.assertEqual(os.listdir(self.home.work), [])
         eventually(lambda: self.home.daemons() == [daemon] and len(self.home.keepers()) == 1, 10, "one daemon, one keeper")
         self.assertEqual((self.home.daemon_pid, self.home.one("x")["pid"]), (daemon, app))
         self.assertEqual(self.home.one("x")["pm2_env"]["restart_time"], 0)

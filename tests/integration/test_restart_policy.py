@@ -22,8 +22,11 @@ class Counted(pmxtest.PmxTest):
         with open(self.starts_file) as file:
             return [float(line.split()[1]) / 1000 for line in file]
 
-    def crash(self, name, *args, **env):
-        self.home.start(name, *args, script="crash.js", env={"STARTS": self.starts_file, **env})
+    def crash(self, name, env=None, **keys):
+        """Starts crash.js with these keys of a configuration file. min_uptime is a minute: however slow the machine, each end is an early one."""
+        self.home.json_file("app.json", {"apps": [{"name": name, "script": fixture("crash.js"), "min_uptime": 60000, **keys,
+                                                   "env": {"STARTS": self.starts_file, **{key: str(value) for key, value in (env or {}).items()}}}]})
+        self.home.run("start", "app.json")
 
 
 class Crashes(Counted):
@@ -34,14 +37,14 @@ class Crashes(Counted):
         self.assertEqual(self.home.one("bad")["pid"], 0)
 
     def test_max_restarts(self):
-        self.crash("bad", "--max-restarts", "3", EXIT_CODE=5)
+        self.crash("bad", {"EXIT_CODE": 5}, max_restarts=3)
         env = self.home.wait_status("bad", "errored", 30)[0]["pm2_env"]
         self.assertEqual((env["restart_time"], env["exit_code"], len(self.starts())), (2, 5, 3))
         # The reason is told in words.
         self.assertRegex(self.home.run("show", "bad").stdout, r"(?i)exit code 5|code 5")
 
     def test_errored_can_be_started_again(self):
-        self.crash("bad", "--max-restarts", "2")
+        self.crash("bad", max_restarts=2)
         self.home.wait_status("bad", "errored", 30)
         self.home.run("restart", "bad")
         eventually(lambda: len(self.starts()) == 4, 20, "two more starts")
@@ -49,37 +52,46 @@ class Crashes(Counted):
 
     def test_with_restart_delay_is_errored_too(self):
         """pm2's trap 5: "waiting restart" for ever."""
-        self.crash("bad", "--max-restarts", "2", "--restart-delay", "100")
+        self.crash("bad", max_restarts=2, restart_delay=100)
         self.home.wait_status("bad", "errored", 30)
         self.assertEqual(len(self.starts()), 2)
 
     def test_crash_slower_than_min_uptime_is_restarted(self):
-        self.home.json_file("apps.json", {"apps": [{"name": "slow", "script": fixture("crash.js"), "min_uptime": 100, "max_restarts": 2,
-                                                    "env": {"STARTS": self.starts_file, "EXIT_AFTER": "400"}}]})
-        self.home.run("start", "apps.json")
+        self.crash("slow", {"EXIT_AFTER": 400}, min_uptime=100, max_restarts=2)
         eventually(lambda: len(self.starts()) >= 4, 20, "four starts although max_restarts is 2")
         self.home.run("stop", "slow")
         self.assertEqual(self.home.statuses("slow"), ["stopped"])
 
     def test_stop_exit_codes(self):
-        self.crash("done", "--stop-exit-codes", "7", EXIT_CODE=7)
+        self.crash("done", {"EXIT_CODE": 7}, stop_exit_codes=[3, 7])
         entry = self.home.wait_status("done", "stopped")[0]
         self.assertEqual((entry["pm2_env"]["exit_code"], entry["pm2_env"]["restart_time"], len(self.starts())), (7, 0, 1))
 
     def test_stop_exit_code_zero_does_not_match_a_signal(self):
         """pm2's trap 7."""
-        self.crash("killed", "--stop-exit-codes", "0", "--max-restarts", "3", EXIT_SIGNAL="SIGKILL")
+        self.crash("killed", {"EXIT_SIGNAL": "SIGKILL"}, stop_exit_codes=[0], max_restarts=3)
         self.home.wait_status("killed", "errored", 30)
         self.assertEqual(len(self.starts()), 3)
         self.assertIn("SIGKILL", self.home.run("show", "killed").stdout)
 
+    def test_options_of_the_command_line(self):
+        """The same policy by flags; the program is quick enough for the default min_uptime."""
+        self.home.run("start", testapp(), "--name", "limited", "--max-restarts", "3", "--", "exit", "4")
+        self.assertEqual(self.home.wait_status("limited", "errored", 30)[0]["pm2_env"]["restart_time"], 2)
+        self.home.run("start", testapp(), "--name", "done", "--stop-exit-codes", "7", "--", "exit", "7")
+        self.home.wait_status("done", "stopped")
+        self.home.run("start", testapp(), "--name", "delayed", "--restart-delay", "600000", "--", "exit", "1")
+        self.home.wait_status("delayed", "waiting restart")
+        self.home.run("start", testapp(), "--name", "backing-off", "--exp-backoff-restart-delay", "600000", "--", "exit", "1")
+        self.home.wait_status("backing-off", "waiting restart")
+
     def test_no_autorestart(self):
-        self.crash("once", "--no-autorestart", EXIT_CODE=3)
+        self.crash("once", {"EXIT_CODE": 3}, autorestart=False)
         entry = self.home.wait_status("once", "stopped")[0]
         self.assertEqual((entry["pm2_env"]["exit_code"], len(self.starts())), (3, 1))
 
     def test_no_autorestart_with_delay_is_stopped(self):
-        self.crash("once", "--no-autorestart", "--restart-delay", "50", EXIT_CODE=3)
+        self.crash("once", {"EXIT_CODE": 3}, autorestart=False, restart_delay=50)
         self.home.wait_status("once", "stopped")
 
     def test_signal_is_recorded_as_signal(self):
@@ -88,7 +100,7 @@ class Crashes(Counted):
         self.assertRegex(self.home.run("show", "segv").stdout, "SIGSEGV")
 
     def test_clean_exit_is_restarted_too(self):
-        self.crash("zero", "--max-restarts", "2", EXIT_CODE=0)
+        self.crash("zero", {"EXIT_CODE": 0}, max_restarts=2)
         self.assertEqual(self.home.wait_status("zero", "errored", 30)[0]["pm2_env"]["restart_time"], 1)
 
     def test_first_restart_is_at_once(self):
@@ -119,7 +131,7 @@ class Crashes(Counted):
 
 class Delays(Counted):
     def test_restart_delay(self):
-        self.crash("slow", "--restart-delay", "700", "--max-restarts", "3")
+        self.crash("slow", restart_delay=700, max_restarts=3)
         self.home.wait_status("slow", "errored", 30)
         times = self.starts()
         self.assertEqual(len(times), 3)
@@ -128,7 +140,7 @@ class Delays(Counted):
 
     def test_waiting_restart_can_be_restarted_started_stopped_deleted(self):
         """pm2's trap 2."""
-        self.crash("wait", "--restart-delay", "600000")
+        self.crash("wait", restart_delay=600000)
         waiting = self.home.wait_status("wait", "waiting restart")[0]
         self.assertEqual(waiting["pid"], 0)
         self.home.run("restart", "wait")
@@ -146,7 +158,7 @@ class Delays(Counted):
         self.assertEqual(len(self.starts()), 4)
 
     def test_exponential_backoff(self):
-        self.crash("back", "--exp-backoff-restart-delay", "100")
+        self.crash("back", exp_backoff_restart_delay=100)
         eventually(lambda: len(self.starts()) >= 6, 30, "six starts")
         self.home.run("stop", "back")
         gaps = [later - earlier for earlier, later in zip(self.starts(), self.starts()[1:])]

@@ -182,8 +182,18 @@ class Failures(pmxtest.PmxTest):
         self.assert_exec_failure(self.home.fails("start", path, "--interpreter", "none"), path, "data", "ENOEXEC", "exec format")
 
     def test_no_execute_bit(self):
+        """Seen before anything is registered."""
         path = self.home.file("plain", "#!/bin/sh\nexit 0\n", 0o644)
-        self.assert_exec_failure(self.home.fails("start", path, "--interpreter", "none"), path, "plain", "EACCES", "permission denied")
+        result = self.home.fails("start", path, "--interpreter", "none")
+        self.assertIn(path, result.stderr)
+        self.assertRegex(result.stderr, r"(?i)not executable|EACCES|permission denied")
+        self.assertEqual(self.home.jlist(), [])
+
+    def test_execute_bit_lost_later(self):
+        path = self.home.file("plain", "#!/bin/sh\nexec sleep 1000\n", 0o755)
+        self.home.run("start", path)
+        os.chmod(path, 0o644)
+        self.assert_exec_failure(self.home.fails("restart", "plain"), path, "plain", "EACCES", "permission denied")
 
     def test_working_directory_missing(self):
         directory = os.path.join(self.home.work, "gone")

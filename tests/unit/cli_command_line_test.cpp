@@ -90,6 +90,7 @@ TEST_CASE("forms of values") {
   CHECK(parse({"a", "--timestamp", "b"}).words == Words{"a", "b"});
   CHECK(parse({"a", "--timestamp=HH:mm"}).stamp == "HH:mm");
   CHECK(parse({"a", "-2"}, true).words == Words{"a", "-2"});
+  CHECK(parse({"-2x", "a"}, true).words == Words{"a", "-2x"});
 }
 
 TEST_CASE("mistakes say what is wrong and what was meant") {

@@ -149,7 +149,7 @@ TEST_CASE("pm2's own dump") {
     "args": ["-v"], "status": "online", "restart_time": 4, "created_at": null,
     "kill_timeout": "3000", "max_restarts": null, "stop_exit_codes": 3, "treekill": true,
     "pm_out_log_path": "/root/.pm2/logs/api-out-5.log", "pm_err_log_path": "/var/log/api-5.log",
-    "NODE_APP_INSTANCE": 1, "merge_logs": false, "watch": false, "axm_actions": [], "vizion": true,
+    "NODE_APP_INSTANCE": 1, "merge_logs": false, "watch": false, "axm_actions": [], "vizion": true, "pmx": true,
     "env": {"PATH": "/bin", "PM2_HOME": "/root/.pm2", "PM2_USAGE": "CLI", "unique_id": "u",
             "NODE_APP_INSTANCE": 1, "api": {}, "PORT": 80}
   }])")

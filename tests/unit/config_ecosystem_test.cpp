@@ -182,7 +182,7 @@ TEST_CASE("values of a wrong kind") {
     CAPTURE(keys);
     const std::string what = problem(R"([{"script": "a.js", )" + std::string(keys) + "}]");
     CHECK(what.find("expected") != std::string::npos);
-    CHECK(what.starts_with("apps.json: apps[0]: key ") | what.starts_with("apps.json: app \""));
+    CHECK(what.starts_with("apps.json: app"));
   }
 }
 
