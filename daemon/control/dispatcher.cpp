@@ -43,6 +43,7 @@ awaitable<Json> call_command(ControlContext& context, std::string_view line,
                              std::optional<std::int64_t>& id, Call& call) {
   Json params;
   const protocol::RequestHead head = protocol::parse_request(line, id, params);
+  call.id = head.id;
   const auto entry = table().find(head.method);
   if (entry == table().end()) {
     throw Error(ErrorCode::unknown_method,

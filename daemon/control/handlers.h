@@ -3,6 +3,7 @@
 // the dispatcher's.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 
 #include "common/protocol/commands.h"
@@ -16,6 +17,7 @@ struct Tag {};
 
 // One call as its handler sees it.
 struct Call {
+  std::int64_t id = 0;  // of the request, as soon as it is known
   // Sends a notification that belongs to this call; dropped if the client is gone.
   std::function<void(const protocol::Progress&)> progress;
   // The session goes on telling about the log files of this target after the answer.

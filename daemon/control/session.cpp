@@ -63,13 +63,15 @@ awaitable<void> Session::read() {
       std::optional<std::string> line = lines.next();
       if (!line) break;
       Call call;
-      call.progress = [this](const protocol::Progress& progress) {
+      call.progress = [this, &call](const protocol::Progress& progress) {
         protocol::Json params;
         to_json(params, progress);
+        params["id"] = call.id;
         queue(protocol::notification_line("progress", params));
       };
-      call.follow_logs = [this](std::optional<std::string> target) {
+      call.follow_logs = [this, &call](std::optional<std::string> target) {
         follow_target_ = std::move(target);
+        follow_id_ = call.id;
         following_ = true;
       };
       busy_ = true;
@@ -118,6 +120,7 @@ awaitable<void> Session::follow() {
     }
     protocol::Json params;
     to_json(params, files);
+    params["id"] = follow_id_;
     std::string line = protocol::notification_line(protocol::Logs::changed, params);
     if (line != last) {
       if (!last.empty()) queue(line);

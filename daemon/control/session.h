@@ -56,6 +56,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool busy_ = false;
   bool following_ = false;
   std::optional<std::string> follow_target_;
+  std::int64_t follow_id_ = 0;
 };
 
 }  // namespace pmx

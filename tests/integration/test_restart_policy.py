@@ -56,11 +56,16 @@ class Crashes(Counted):
         self.home.wait_status("bad", "errored", 30)
         self.assertEqual(len(self.starts()), 2)
 
-    def test_crash_slower_than_min_uptime_is_restarted(self):
-        self.crash("slow", {"EXIT_AFTER": 400}, min_uptime=100, max_restarts=2)
-        eventually(lambda: len(self.starts()) >= 4, 20, "four starts although max_restarts is 2")
-        self.home.run("stop", "slow")
-        self.assertEqual(self.home.statuses("slow"), ["stopped"])
+    def test_crash_slower_than_min_uptime_is_errored_too(self):
+        """pm2's trap 6: slow boots loop for ever."""
+        self.crash("slow", {"EXIT_AFTER": 300}, min_uptime=100, max_restarts=3)
+        self.assertEqual(self.home.wait_status("slow", "errored", 40)[0]["pm2_env"]["restart_time"], 2)
+
+    def test_clean_end_after_min_uptime_is_no_failure(self):
+        self.crash("job", {"EXIT_AFTER": 300, "EXIT_CODE": 0}, min_uptime=100, max_restarts=2)
+        eventually(lambda: len(self.starts()) >= 4, 40, "four starts although max_restarts is 2")
+        self.home.run("stop", "job")
+        self.assertEqual(self.home.statuses("job"), ["stopped"])
 
     def test_stop_exit_codes(self):
         self.crash("done", {"EXIT_CODE": 7}, stop_exit_codes=[3, 7])
