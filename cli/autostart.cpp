@@ -19,6 +19,7 @@
 #include <optional>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "cli/running_keeper.h"
 #include "common/base/error.h"
@@ -84,6 +85,38 @@ std::string log_since(const std::string& path, off_t from) {
   if (tail > from) text.erase(0, text.find('\n') + 1);
   while (!text.empty() && text.back() == '\n') text.pop_back();
   return text;
+}
+
+// The daemon lives longer than this shell and serves others: of the shell's variables it gets what a
+// daemon needs, no secrets and nothing of an app.
+bool is_for_daemon(std::string_view variable) {
+  const std::string_view name = variable.substr(0, variable.find('='));
+  constexpr std::array<std::string_view, 9> kNames = {
+      "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "XDG_RUNTIME_DIR"};
+  constexpr std::array<std::string_view, 6> kPrefixes = {"LC_",   "LD_",    "PMX_",
+                                                         "ASAN_", "UBSAN_", "LSAN_"};
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end() ||
+         std::any_of(kPrefixes.begin(), kPrefixes.end(),
+                     [&](std::string_view prefix) { return name.starts_with(prefix); });
+}
+
+std::vector<std::string> daemon_environment(const std::string& home) {
+  std::vector<std::string> variables;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string_view text = *variable;
+    if (is_for_daemon(text) && !text.starts_with("PMX_HOME=")) variables.emplace_back(text);
+  }
+  variables.push_back("PMX_HOME=" + home);
+  return variables;
+}
+
+// What exec takes; `words` must outlive it.
+std::vector<char*> pointers_to(std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  return pointers;
 }
 
 class KeeperStart {
@@ -154,15 +187,11 @@ class KeeperStart {
     ::posix_spawnattr_setsigmask(&attributes, &signals);
     ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 
-    std::string ready_number = std::to_string(kReadyFd);
-    std::string home = paths_.home();
-    std::array<std::string, 7> words = {keeper_, "--home",     home,        "--daemon",
-                                        daemon_, "--ready-fd", ready_number};
-    std::array<char*, 8> arguments{};
-    std::transform(words.begin(), words.end(), arguments.begin(),
-                   [](std::string& word) { return word.data(); });
-    const int code =
-        ::posix_spawn(&child_, keeper_.c_str(), &actions, &attributes, arguments.data(), environ);
+    std::vector<std::string> words = {keeper_, "--home",     paths_.home(),           "--daemon",
+                                      daemon_, "--ready-fd", std::to_string(kReadyFd)};
+    std::vector<std::string> variables = daemon_environment(paths_.home());
+    const int code = ::posix_spawn(&child_, keeper_.c_str(), &actions, &attributes,
+                                   pointers_to(words).data(), pointers_to(variables).data());
     ::posix_spawnattr_destroy(&attributes);
     ::posix_spawn_file_actions_destroy(&actions);
     if (code != 0) {

@@ -40,6 +40,9 @@ Json parse(std::string_view line) {
   } catch (const Json::parse_error& error) {
     throw Error(ErrorCode::invalid_request, fmt::format("not valid JSON at byte {}", error.byte),
                 "send one JSON-RPC 2.0 object per line");
+  } catch (const Json::exception&) {
+    throw Error(ErrorCode::invalid_request, "not valid JSON: a number is out of range",
+                "send one JSON-RPC 2.0 object per line");
   }
 }
 

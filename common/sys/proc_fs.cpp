@@ -89,18 +89,23 @@ std::optional<ProcessStat> process_stat(pid_t pid) {
   stat.parent = number_from<pid_t>(fields[4]);
   stat.session = number_from<pid_t>(fields[6]);
   stat.cpu_ticks = number_from<std::uint64_t>(fields[14]) + number_from<std::uint64_t>(fields[15]);
+  stat.threads = number_from<int>(fields[20]);
   stat.start_time = number_from<std::uint64_t>(fields[22]);
   stat.rss_pages = number_from<std::uint64_t>(fields[24]);
   return stat;
 }
 
-std::vector<pid_t> children_of(pid_t pid) {
+std::vector<pid_t> children_of(pid_t pid, int threads) {
   std::vector<pid_t> children;
   if (kernel_lists_children()) {
+    if (threads == 1) {
+      append_children(pid, pid, children);
+      return children;
+    }
     // A child belongs to the thread that made it; the common single-threaded process costs one
     // read.
-    const std::vector<pid_t> threads = numeric_entries(fmt::format("/proc/{}/task", pid));
-    for (const pid_t thread : threads) append_children(pid, thread, children);
+    for (const pid_t thread : numeric_entries(fmt::format("/proc/{}/task", pid)))
+      append_children(pid, thread, children);
     return children;
   }
   for (const pid_t candidate : numeric_entries("/proc")) {

@@ -16,6 +16,7 @@ struct ProcessStat {
   char state = '?';  // 'Z' = zombie
   pid_t parent = 0;
   pid_t session = 0;
+  int threads = 1;
   std::uint64_t cpu_ticks = 0;   // user + system, own threads only
   std::uint64_t start_time = 0;  // clock ticks since boot
   std::uint64_t rss_pages = 0;
@@ -25,8 +26,8 @@ struct ProcessStat {
 std::optional<ProcessStat> process_stat(pid_t pid);
 
 // Children of all threads. Reads /proc/PID/task/*/children, or looks at every process where the
-// kernel lacks that file.
-std::vector<pid_t> children_of(pid_t pid);
+// kernel lacks that file. `threads`: how many the process has, if known; one costs a single read.
+std::vector<pid_t> children_of(pid_t pid, int threads = 0);
 
 // Whether an entry (NAME=VALUE) of the environment that the process was started with begins with
 // this text. False if it may not be read.

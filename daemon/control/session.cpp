@@ -1,6 +1,7 @@
 #include "daemon/control/session.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <array>
 #include <asio/buffer.hpp>
@@ -13,6 +14,11 @@
 #include "common/protocol/framing.h"
 
 namespace pmx {
+namespace {
+
+constexpr std::size_t kLargeBytes = std::size_t{128} << 10U;
+
+}  // namespace
 
 Session::Session(asio::io_context& io, asio::local::stream_protocol::socket socket,
                  ControlContext& context)
@@ -21,7 +27,8 @@ Session::Session(asio::io_context& io, asio::local::stream_protocol::socket sock
       context_(context),
       dispatcher_(context),
       wake_writer_(io),
-      wake_follower_(io) {}
+      wake_follower_(io),
+      turn_(io) {}
 
 void Session::queue(std::string line, std::function<void()> when_sent) {
   if (closing_) return;
@@ -75,10 +82,16 @@ awaitable<void> Session::read() {
         following_ = true;
       };
       busy_ = true;
+      const bool large = line->size() > kLargeBytes;
       std::string answer = co_await dispatcher_.dispatch(std::move(*line), call);
       busy_ = false;
+      // The memory of one large command is not kept for the next.
+      if (large || answer.size() > kLargeBytes) ::malloc_trim(0);
       queue(std::move(answer), std::move(call.after_reply));
       if (following_) wake_follower_.notify_all();
+      // One request a turn: a client that floods delays only itself.
+      turn_.expires_after(std::chrono::seconds(0));
+      co_await turn_.async_wait(no_throw);
     }
   }
   closing_ = true;

@@ -30,10 +30,10 @@ class TreeWalk {
       const pid_t next = pending.back();
       pending.pop_back();
       if (!seen_.insert(next).second) continue;
-      const std::vector<pid_t> children = sys::children_of(next);
-      pending.insert(pending.end(), children.begin(), children.end());
       UniqueFd pidfd = sys::pidfd_open(next);
       const auto stat = sys::process_stat(next);
+      const std::vector<pid_t> children = sys::children_of(next, stat ? stat->threads : 0);
+      pending.insert(pending.end(), children.begin(), children.end());
       if (!pidfd || !stat || stat->state == 'Z') continue;
       found_.push_back({next, std::move(pidfd)});
     }
@@ -112,7 +112,7 @@ Usage ProcfsProcessTable::usage(pid_t root) {
     if (pid == root) start_time = stat->start_time;
     ticks += stat->cpu_ticks;
     usage.memory_bytes += stat->rss_pages * page_bytes;
-    const std::vector<pid_t> children = sys::children_of(pid);
+    const std::vector<pid_t> children = sys::children_of(pid, stat->threads);
     pending.insert(pending.end(), children.begin(), children.end());
   }
   if (start_time == 0) {

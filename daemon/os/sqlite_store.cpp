@@ -209,7 +209,12 @@ void SqliteStore::run() {
     lock.unlock();
     std::vector<std::function<void()>> waiting = std::exchange(batch.waiting, {});
     bool written = true;
-    const bool apps_changed = !batch.apps.empty();
+    // Changed often: what instances do. Changed rarely, and worth a copy: which ones there are.
+    bool list_changed = !batch.apps.empty();
+    for (const auto& [id, record] : batch.instances) {
+      list_changed =
+          (record ? in_backup_.insert(id).second : in_backup_.erase(id) != 0) || list_changed;
+    }
     try {
       write(batch);
       if (std::exchange(failing, false)) post_([this] { report_("state is written again"); });
@@ -220,8 +225,8 @@ void SqliteStore::run() {
                                         path_, error.what())] { report_(text); });
       }
     }
+    if (written && list_changed) back_up();
     for (std::function<void()>& done : waiting) post_(std::move(done));
-    if (written && apps_changed) back_up();
     write_files(batch.files);
     lock.lock();
     if (!written) {

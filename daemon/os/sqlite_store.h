@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -69,6 +70,7 @@ class SqliteStore : public Store {
   Report report_;
   std::unique_ptr<SQLite::Database> database_;
   std::vector<std::string> remarks_;
+  std::set<int> in_backup_;  // ids of instances; of the store's thread
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -183,6 +183,7 @@ TEST_CASE("a request's head") {
   CHECK(params.at("target") == "x");
 
   CHECK(message_of("{").find("not valid JSON") == 0);
+  CHECK(message_of("1e999999").find("not valid JSON") == 0);
   CHECK(message_of("[]") == "a request must be a JSON object");
   CHECK(message_of(R"({"method":"ping"})") == "a request needs an integer \"id\"");
   CHECK(message_of(R"({"id":1})") == "a request needs a \"method\" string");
