@@ -448,7 +448,6 @@ void Instance::recover(const InstanceRecord& record, std::vector<AdoptedRun> run
   for (const AdoptedRun& run : runs) generation_ = std::max(generation_, run.run.generation);
   ever_spawned_ = record.started_at != 0;
   started_at_ = record.started_at;
-  attach_logs();
 
   // Of several live runs one is the instance's: the newest that was not a mere candidate. The
   // others are brought to their end.
@@ -484,6 +483,9 @@ void Instance::recover(const InstanceRecord& record, std::vector<AdoptedRun> run
     current_ = adopt(
         {{identity_.pm_id, record.generation}, {record.pid, record.start_time, {}}, "C1;", {}});
   }
+
+  // Only now: a process adopted by its pid alone brings its pipes, with what nobody has read yet.
+  attach_logs();
 
   InstanceFsm::Snapshot snapshot;
   snapshot.state = record.state;

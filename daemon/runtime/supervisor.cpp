@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <csignal>
 #include <utility>
 
 #include "common/base/error.h"
@@ -46,14 +47,26 @@ void Supervisor::recover(const StoredState& state, std::vector<AdoptedRun> runs)
     }
   }
   std::erase_if(apps_, [](const auto& entry) { return entry.second.members.empty(); });
-  for (const AdoptedRun& run : runs) {
-    if (run.exit) {
-      ports_.spawner.forget(run.run);
-    } else {
-      ports_.log(fmt::format("process {} belongs to no known app (id {}); it is left alone",
-                             run.process.pid, run.run.pm_id));
-    }
+  for (const AdoptedRun& run : runs) end_unknown(run, state.remarks.empty());
+}
+
+void Supervisor::end_unknown(const AdoptedRun& run, bool list_is_whole) {
+  if (run.exit) {
+    ports_.spawner.forget(run.run);
+    return;
   }
+  if (!list_is_whole) {
+    ports_.log(fmt::format("process {} belongs to no known app (id {}); it is left alone",
+                           run.process.pid, run.run.pm_id));
+    return;
+  }
+  // The daemon died before the start was recorded, so nobody was told that it has succeeded.
+  ports_.log(fmt::format("process {} was being started when the daemon died; it is ended",
+                         run.process.pid));
+  for (const ProcessRef& process : ports_.processes.tree({run.process.pid, "-"})) {
+    ports_.processes.signal(process, SIGKILL);
+  }
+  ports_.spawner.forget(run.run);
 }
 
 // --- Looking ---

@@ -88,6 +88,7 @@ class Supervisor {
 
   Instance* find(int pm_id);
   [[nodiscard]] const Instance* find(int pm_id) const;
+  void end_unknown(const AdoptedRun& run, bool list_is_whole);
   App* app_of(int pm_id);
   App& add_app(AppSpec spec);
   Instance& add_instance(App& app, Instance::Identity identity);
