@@ -37,9 +37,9 @@ build asan
 # As released only the programs and what the integration tests run: the other tests run under the sanitizers.
 build release --target pmx pmxd pmx-keeper pmx_testapp
 
-# Unit, component and lint tests, and those integration tests that are worth their time under the sanitizers.
-run_tests asan
-run_tests release -L integration
+# Under the sanitizers: unit, component, golden and lint tests, and the integration tests that drive most of the daemon.
+run_tests asan -E '^integration_(config|fleet|harness|logs|restart_policy|save|seeds|start_fork)$'
+run_tests release -L 'integration|faults'
 
 step "Result"
 for preset in asan release; do
