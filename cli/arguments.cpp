@@ -7,6 +7,7 @@
 #include <cctype>
 
 #include "cli/suggestion.h"
+#include "common/base/error.h"
 
 namespace pmx::cli {
 namespace {
@@ -111,11 +112,13 @@ void Arguments::parse() {
   }
   words.insert(words.end(), negative.begin(), negative.end());
   if (words.size() > words_.most) {
-    throw UsageError(fmt::format("unexpected argument \"{}\"", words[words_.most]),
-                     "usage: pmx " + usage_);
+    throw Error(ErrorCode::invalid_request,
+                fmt::format("unexpected argument \"{}\"", words[words_.most]),
+                "usage: pmx " + usage_);
   }
   if (words.size() < words_.least) {
-    throw UsageError(fmt::format("missing argument: {}", words_.name), "usage: pmx " + usage_);
+    throw Error(ErrorCode::invalid_request, fmt::format("missing argument: {}", words_.name),
+                "usage: pmx " + usage_);
   }
   if (words_.value != nullptr) *words_.value = std::move(words);
 }

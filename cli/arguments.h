@@ -48,7 +48,7 @@ class Arguments {
   // Words such as "-2" are values here, not options (scale).
   void allow_negative_words() { negative_words_ = true; }
 
-  // Throws UsageError or HelpRequested.
+  // Throws UsageError (options), Error (too many or too few words) or HelpRequested.
   void parse();
 
   [[nodiscard]] const std::vector<std::string>& app_args() const { return app_args_; }

@@ -9,7 +9,7 @@
 
 namespace pmx::cli {
 
-// The command line is wrong: exit code 2.
+// An unknown command, an unknown option or a bad value of one: exit code 2.
 class UsageError : public std::runtime_error {
  public:
   explicit UsageError(const std::string& message, std::string hint = {})

@@ -88,7 +88,8 @@ std::string full_help() {
       "  -h, --help                    of a command: pmx <command> --help\n"
       "  -v, --version                 print the version\n"
       "\nA target is a name, an id, a namespace, a script's path, /regex/ of names, or all.\n"
-      "Options may stand before or after the command. Exit codes: 0 done, 1 failed, 2 bad usage.\n"
+      "Options may stand before or after the command. Exit codes: 0 done, 1 failed, 2 wrong "
+      "options.\n"
       "Files are in PMX_HOME (default ~/.pmx).\n";
   return out;
 }

@@ -19,8 +19,9 @@ protocol::Scale::Request parse_scale(const std::string& name, const std::string&
   const auto parsed = std::from_chars(digits.data(), end, request.count);
   const bool doubled_sign = count.size() > 1 && count[0] == '+' && count[1] == '-';
   if (parsed.ec != std::errc{} || parsed.ptr != end || doubled_sign) {
-    throw UsageError(fmt::format("\"{}\" is not a number of instances", count),
-                     "4 (so many in all), +2 (two more) or -1 (one fewer)");
+    throw Error(ErrorCode::invalid_request,
+                fmt::format("\"{}\" is not a number of instances", count),
+                "4 (so many in all), +2 (two more) or -1 (one fewer)");
   }
   return request;
 }

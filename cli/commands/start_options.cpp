@@ -26,7 +26,7 @@ void StartOptions::declare(Arguments& arguments) {
   arguments.words("target", targets, 0, Arguments::kAny);
   arguments.text("-n,--name", name, "NAME", "name in the list and of the log files");
   arguments.text("-i,--instances", instances, "N",
-                 "Node: N workers sharing their ports; max or 0: one per core; -1: one core less");
+                 "Node: N workers on shared ports; max or 0: one per core");
   arguments.flag("-x,--execute-command", execute_command, "fork mode, also with -i and Node");
   arguments.text("--interpreter", interpreter, "PROGRAM", "runs the script; none: run it itself");
   arguments.text("--interpreter-args,--node-args", interpreter_args, "TEXT",

@@ -25,7 +25,18 @@ std::string help_of(const std::string& name) {
   return {};
 }
 
-TEST_CASE("help of stop") { CHECK(help_of("stop") == R"(STOP)"); }
+TEST_CASE("help of stop") {
+  CHECK(help_of("stop") == R"(stop apps, keep them in the list
+Usage: pmx stop <target>... [OPTIONS]
+
+Options:
+  -h,--help                   Print this help message and exit
+  -s,--silent                 print payloads and errors only
+  --no-color                  no colours (also NO_COLOR=1)
+  --only NAMES                of a configuration file: these apps only
+
+)");
+}
 
 TEST_CASE("every command has help with its usage, and needs no daemon for it") {
   for (const Command& command : all_commands()) {

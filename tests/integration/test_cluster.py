@@ -37,7 +37,16 @@ class Cluster(pmxtest.PmxTest):
         self.port = pmxtest.free_port()
 
     def start(self, instances, *args, script=None, **env):
+        """Starts the server and waits until it answers: only then has Node read its script. The listen timeout is one for a busy machine."""
+        if "--listen-timeout" not in args:
+            args = (*args, "--listen-timeout", "20000")
         self.home.run("start", script or fixture("server.js"), "--name", "web", "-i", instances, *args, env={"PORT": self.port, **env})
+        pmxtest.wait_http(self.port, seconds=20)
+        for entry in self.home.instances("web"):
+            eventually(lambda: self.home.log(os.path.basename(entry["pm2_env"]["pm_out_log_path"])), 20, f"the first line of {entry['pm_id']}")
+
+    def nodes(self):
+        return sorted(pid for pid in self.home.living() if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "node")
 
     def answering(self, expected, seconds=20):
         """Waits until exactly these pids answer and returns what each said."""
@@ -55,8 +64,7 @@ class Start(Cluster):
         self.assertEqual([entry["pm2_env"]["NODE_APP_INSTANCE"] for entry in entries], [0, 1])
         self.answering(self.home.pids("web"))
         # No Node process beyond the workers.
-        nodes = [pid for pid in self.home.living() if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "node"]
-        self.assertEqual(sorted(nodes), sorted(self.home.pids("web")))
+        self.assertEqual(self.nodes(), sorted(self.home.pids("web")))
 
     def test_worker_knows_itself(self):
         self.start(2)
@@ -268,7 +276,7 @@ class Reload(Cluster):
         self.assertEqual(load.failed, 0, load)
         self.assertEqual(self.home.pids("web"), before)
         self.home.wait_status("web", "online", count=2)
-        self.assertEqual(len([pid for pid in self.home.living() if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "node"]), 2)
+        self.assertEqual(self.nodes(), sorted(before))
         # Repaired: the next reload goes through.
         shutil.copy(fixture("server.js"), script)
         self.home.run("reload", "web", timeout=60)
@@ -276,12 +284,18 @@ class Reload(Cluster):
 
     def test_hanging_version_keeps_the_old_one(self):
         script = shutil.copy(fixture("server.js"), os.path.join(self.home.work, "app.js"))
-        self.start(2, "--listen-timeout", "1000", script=script)
+        self.start(2, "--listen-timeout", "2000", script=script)
         before = self.home.pids("web")
         with open(script, "w") as file:
-            file.write("process.exitCode = 3; setTimeout(() => process.exit(3), 100);\n")
-        self.assertNotEqual(self.home.run("reload", "web", check=None, timeout=60).code, 0)
+            file.write("setInterval(() => {}, 1000);  // runs, but never listens\n")
+        result = self.home.run("reload", "web", check=None, timeout=60)
+        self.assertNotEqual(result.code, 0, result)
+        self.assertIn("2000", result.stderr)
         self.assertEqual(self.home.pids("web"), before)
+        with Load(self.port, threads=4) as load:
+            load.wait_ok(20)
+        self.assertEqual(load.failed, 0, load)
+        eventually(lambda: self.nodes() == sorted(before), 10, "the new process is gone")
 
     def test_ids_logs_and_instance_numbers_are_kept(self):
         self.start(2)
@@ -293,7 +307,8 @@ class Reload(Cluster):
             eventually(lambda: open(path).read().count("listening") == 2, 10, f"two starts in {path}")
 
     def test_sigint_handler_runs_after_the_drain(self):
-        script = self.home.file("own.js", f"require({fixture('server.js')!r});\nprocess.on('SIGINT', () => {{ process.stdout.write('handler\\n', () => process.exit(0)); }});\n")
+        script = self.home.file("own.js", f"require({fixture('server.js')!r});\nsetInterval(() => {{}}, 1000);\n"
+                                "process.on('SIGINT', () => process.stdout.write('handler\\n', () => process.exit(0)));\n")
         self.start(2, "--kill-timeout", "10000", script=script)
         with Load(self.port, threads=8, path="/slow?ms=50") as load:
             load.wait_ok(20)
@@ -309,7 +324,7 @@ class Scale(Cluster):
         self.start(2)
         with Load(self.port, threads=8, path="/busy?ms=2") as load:
             load.wait_ok(20)
-            self.home.run("scale", "web", "4")
+            self.home.run("scale", "web", "4", timeout=60)
             self.home.wait_status("web", "online", count=4)
             eventually(lambda: load.seen() >= set(self.home.pids("web")), 20, f"answers of all four ({load})")
             self.home.run("scale", "web", "2", timeout=60)

@@ -26,6 +26,10 @@ class Survival(pmxtest.PmxTest):
 
         return eventually(answers, 15, "a new daemon answers")
 
+    def start_web(self, port, **env):
+        self.home.start("web", "-i", "2", "--listen-timeout", "20000", env={"PORT": port, **env})
+        pmxtest.wait_http(port)
+
     def starts(self, name):
         with open(os.path.join(self.home.work, name)) as file:
             return [int(line.split()[0]) for line in file]
@@ -40,7 +44,7 @@ class Survival(pmxtest.PmxTest):
 class DaemonKilled(Survival):
     def test_under_load(self):
         port = pmxtest.free_port()
-        self.home.start("web", "-i", "2", env={"PORT": port})
+        self.start_web(port)
         fork_pid = self.start_counted("fork")
         before = self.home.pids("web")
         # wrk keeps the machine busy, the python clients count with certainty.
@@ -114,7 +118,7 @@ class DaemonKilled(Survival):
 
     def test_cluster_worker_that_ends_meanwhile(self):
         port = pmxtest.free_port()
-        self.home.start("web", "-i", "2", env={"PORT": port})
+        self.start_web(port)
         victim, other = self.home.pids("web")
         keeper, daemon = self.home.keeper_pid, self.home.daemon_pid
         os.kill(keeper, signal.SIGSTOP)
@@ -135,7 +139,7 @@ class DaemonKilled(Survival):
     def test_cluster_still_works_after(self):
         """Reload, scale and crash under a daemon that adopted the workers."""
         port = pmxtest.free_port()
-        self.home.start("web", "-i", "2", env={"PORT": port})
+        self.start_web(port)
         before = set(self.home.pids("web"))
         daemon = self.home.daemon_pid
         os.kill(daemon, signal.SIGKILL)
@@ -146,6 +150,7 @@ class DaemonKilled(Survival):
             self.assertFalse(before & set(self.home.pids("web")))
             load.wait_ok(50)
             self.home.run("scale", "web", "3")
+            self.home.wait_status("web", "online", count=3)
             load.wait_ok(50)
         self.assertEqual(load.failed, 0, load)
         self.home.wait_status("web", "online", count=3)
@@ -203,7 +208,7 @@ class DaemonKilled(Survival):
 class KeeperKilled(Survival):
     def test_under_load(self):
         port = pmxtest.free_port()
-        self.home.start("web", "-i", "2", env={"PORT": port})
+        self.start_web(port)
         fork_pid = self.start_counted("fork")
         self.start_counted("stopped")
         self.home.run("stop", "stopped")
@@ -263,6 +268,7 @@ class BothKilled(Survival):
         self.home.run("stop", "stopped")
         self.home.run("restart", "running")
         self.running = self.home.wait_status("running", "online")[0]["pid"]
+        eventually(lambda: self.home.log("running-out.log") == b"ready\nready\n", 20, "its signal handlers after the restart")
 
     def kill_both(self):
         keeper, daemon = self.home.keeper_pid, self.home.daemon_pid
@@ -296,7 +302,7 @@ class BothKilled(Survival):
 
     def test_all_apps_gone_as_after_a_power_cut(self):
         port = pmxtest.free_port()
-        self.home.start("web", "-i", "2", env={"PORT": port, "APP_VERSION": "kept"})
+        self.start_web(port, APP_VERSION="kept")
         workers = self.home.pids("web")
         self.kill_both()
         for pid in (self.running, *workers):

@@ -5,6 +5,7 @@
 #include "cli/arguments.h"
 #include "cli/command_line.h"
 #include "cli/suggestion.h"
+#include "common/base/error.h"
 
 namespace pmx::cli {
 namespace {
@@ -99,6 +100,8 @@ TEST_CASE("mistakes say what is wrong and what was meant") {
       parse(words);
     } catch (const UsageError& error) {
       return std::string(error.what()) + " | " + error.hint();
+    } catch (const Error& error) {
+      return std::string("words: ") + error.what() + " | " + error.hint();
     }
     return {};
   };
@@ -106,8 +109,8 @@ TEST_CASE("mistakes say what is wrong and what was meant") {
   CHECK(message({"a", "--instnces=3"}) ==
         "pmx start has no option --instnces | did you mean --instances?");
   CHECK(message({"a", "-2"}) != "");
-  CHECK(message({}) == "missing argument: x | usage: pmx start <x>");
-  CHECK(message({"a", "b", "c", "d"}) == "unexpected argument \"d\" | usage: pmx start <x>");
+  CHECK(message({}) == "words: missing argument: x | usage: pmx start <x>");
+  CHECK(message({"a", "b", "c", "d"}) == "words: unexpected argument \"d\" | usage: pmx start <x>");
   CHECK(message({"a", "-i", "many"}) != "");
   CHECK(message({"a", "-i"}) != "");
   CHECK_THROWS_AS(parse({"--help"}), HelpRequested);
