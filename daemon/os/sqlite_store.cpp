@@ -63,6 +63,7 @@ SqliteStore::~SqliteStore() {
 
 StoredState SqliteStore::load() {
   StoredState state;
+  const bool is_new = !std::filesystem::exists(path_);
   try {
     open();
     state = read();
@@ -86,6 +87,7 @@ StoredState SqliteStore::load() {
       }
     }
   }
+  state.is_new = is_new;
   state.remarks = std::move(remarks_);
 
   sigset_t all;

@@ -43,6 +43,8 @@ struct InstanceRecord {
 };
 
 struct StoredState {
+  bool is_new =
+      false;  // there was no earlier state: what runs all the same is not to be judged by it
   std::vector<AppRecord> apps;
   std::vector<InstanceRecord> instances;
   std::vector<std::string> remarks;  // what had to be put aside or repaired, in words

@@ -47,7 +47,7 @@ void Supervisor::recover(const StoredState& state, std::vector<AdoptedRun> runs)
     }
   }
   std::erase_if(apps_, [](const auto& entry) { return entry.second.members.empty(); });
-  for (const AdoptedRun& run : runs) end_unknown(run, state.remarks.empty());
+  for (const AdoptedRun& run : runs) end_unknown(run, !state.is_new && state.remarks.empty());
 }
 
 void Supervisor::end_unknown(const AdoptedRun& run, bool list_is_whole) {
