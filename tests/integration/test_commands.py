@@ -105,8 +105,11 @@ class Targets(WithApps):
     def test_lenient_ones(self):
         self.assertEqual(json.loads(self.home.run("id", "nope").stdout), [])
         self.assertEqual(self.home.run("pid", "nope").stdout.strip(), "")
-        self.home.run("flush", "nope")
-        self.home.run("logs", "nope", "--nostream")
+
+    def test_unknown_logs_are_an_error(self):
+        """pm2 streams nothing for ever, or says nothing and exits with 0 (trap 14)."""
+        self.home.fails("flush", "nope")
+        self.home.fails("logs", "nope", "--nostream")
 
 
 class ExitCodes(pmxtest.PmxTest):
@@ -118,8 +121,8 @@ class ExitCodes(pmxtest.PmxTest):
     def test_usage(self):
         self.home.run("--help")
         self.assertRegex(self.home.run("start", "--help").stdout, r"--name")
-        self.home.fails("no-such-command")
-        self.home.fails("list", "--no-such-option")
+        self.home.run("no-such-command", check=2)
+        self.home.run("list", "--no-such-option", check=2)
         self.assertEqual(self.home.run(check=None).code, 1)
         for command in ("stop", "restart", "delete", "describe", "scale", "sendSignal"):
             with self.subTest(command=command):

@@ -45,8 +45,8 @@ class Autostart(pmxtest.PmxTest):
         self.assertNotEqual(self.home.run("ping", check=None).code, 0)
 
     def test_command_line_mistake_starts_no_daemon(self):
-        self.home.run("start", "--no-such-option", check=1)
-        self.home.run("nonsense", check=1)
+        self.home.run("start", "--no-such-option", check=2)
+        self.home.run("nonsense", check=2)
         self.assertEqual(self.home.living(), [])
 
     def test_files_of_a_home(self):

@@ -80,14 +80,17 @@ class Crashes(Counted):
         self.assertIn("SIGKILL", self.home.run("show", "killed").stdout)
 
     def test_options_of_the_command_line(self):
-        """The same policy by flags; the program is quick enough for the default min_uptime."""
-        self.home.run("start", testapp(), "--name", "limited", "--max-restarts", "3", "--", "exit", "4")
+        """The same policy by flags; the program is quick enough for the default min_uptime.
+
+        What `start` says of a program that ends at once depends on how quickly it does: not asked here."""
+        # Three runs may be over before `start` answers: then it says so and exits with 1.
+        self.home.run("start", testapp(), "--name", "limited", "--max-restarts", "3", "--", "exit", "4", check=None)
         self.assertEqual(self.home.wait_status("limited", "errored", 30)[0]["pm2_env"]["restart_time"], 2)
-        self.home.run("start", testapp(), "--name", "done", "--stop-exit-codes", "7", "--", "exit", "7")
+        self.home.run("start", testapp(), "--name", "done", "--stop-exit-codes", "7", "--", "exit", "7", check=None)
         self.home.wait_status("done", "stopped")
-        self.home.run("start", testapp(), "--name", "delayed", "--restart-delay", "600000", "--", "exit", "1")
+        self.home.run("start", testapp(), "--name", "delayed", "--restart-delay", "600000", "--", "exit", "1", check=None)
         self.home.wait_status("delayed", "waiting restart")
-        self.home.run("start", testapp(), "--name", "backing-off", "--exp-backoff-restart-delay", "600000", "--", "exit", "1")
+        self.home.run("start", testapp(), "--name", "backing-off", "--exp-backoff-restart-delay", "600000", "--", "exit", "1", check=None)
         self.home.wait_status("backing-off", "waiting restart")
 
     def test_no_autorestart(self):
@@ -121,7 +124,7 @@ class Crashes(Counted):
             return float(lines[1].split()[1]) if len(lines) > 1 else None
         delay = eventually(second_start, 10, "a second start") - begin
         print(f"figure: exit to first line of the next python: {delay * 1000:.0f} ms", file=sys.stderr)
-        self.assertLess(delay, 2 * pmxtest.SLOW)
+        self.assertLess(delay, 10 * pmxtest.SLOW)  # generous: a busy machine starts python slowly
         entry = self.home.wait_status("app", "online")[0]
         self.assertEqual((entry["pm2_env"]["restart_time"], entry["pm2_env"]["exit_code"]), (1, 7))
 
