@@ -28,6 +28,7 @@ Session::Session(asio::io_context& io, asio::local::stream_protocol::socket sock
       dispatcher_(context),
       wake_writer_(io),
       wake_follower_(io),
+      sent_(io),
       turn_(io) {}
 
 void Session::queue(std::string line, std::function<void()> when_sent) {
@@ -49,6 +50,7 @@ void Session::close() {
   socket_.cancel(ignored);
   wake_writer_.notify_all();
   wake_follower_.notify_all();
+  sent_.notify_all();
 }
 
 awaitable<void> Session::read() {
@@ -89,6 +91,8 @@ awaitable<void> Session::read() {
       if (large || answer.size() > kLargeBytes) ::malloc_trim(0);
       queue(std::move(answer), std::move(call.after_reply));
       if (following_) wake_follower_.notify_all();
+      // Answers wait for the client, and so do its next requests.
+      while (queued_bytes_ > kLargeBytes && !closing_) co_await sent_.wait();
       // One request a turn: a client that floods delays only itself.
       turn_.expires_after(std::chrono::seconds(0));
       co_await turn_.async_wait(no_throw);
@@ -109,10 +113,12 @@ awaitable<void> Session::write() {
     const auto buffer = asio::buffer(next.bytes);
     const auto [error, count] = co_await asio::async_write(socket_, buffer, no_throw);
     queued_bytes_ -= next.bytes.size();
+    sent_.notify_all();
     if (next.when_sent) next.when_sent();
     if (error) {
       closing_ = true;
       outgoing_.clear();
+      sent_.notify_all();
     }
   }
   std::error_code ignored;

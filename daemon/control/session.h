@@ -50,6 +50,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Dispatcher dispatcher_;
   Condition wake_writer_;
   Condition wake_follower_;
+  Condition sent_;
   asio::steady_timer turn_;
   std::deque<Outgoing> outgoing_;
   std::size_t queued_bytes_ = 0;

@@ -173,6 +173,9 @@ class Result:
         return f"{' '.join(map(str, self.args))}\n  exit {self.code} after {self.seconds:.2f} s\n  stdout: {self.stdout[-3000:]}\n  stderr: {self.stderr[-3000:]}"
 
 
+_homes = []  # all of this run
+
+
 class Home:
     """A PMX_HOME with a short path, a work directory beside it and an environment without surprises."""
 
@@ -187,6 +190,7 @@ class Home:
                 self.env[name] = os.environ[name]
         self.env.update(env)
         self.closed = False
+        _homes.append(self)
 
     # Commands
 
@@ -704,7 +708,14 @@ def main():
         tests = tests[index::count]
     if not tests:
         sys.exit("no test selected")
-    outcome = unittest.TextTestRunner(verbosity=0, resultclass=_Outcome).run(unittest.TestSuite(tests))
-    for directory in _MADE_BY_HAND:
-        shutil.rmtree(directory, ignore_errors=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a run that is ended early cleans up as well
+    try:
+        outcome = unittest.TextTestRunner(verbosity=0, resultclass=_Outcome).run(unittest.TestSuite(tests))
+    finally:
+        for home in _homes:
+            if not home.closed:
+                home._end_leftovers()
+                home.remove()
+        for directory in _MADE_BY_HAND:
+            shutil.rmtree(directory, ignore_errors=True)
     sys.exit(0 if outcome.wasSuccessful() else 1)
