@@ -202,10 +202,7 @@ class Database(pmxtest.PmxTest):
 
     def damage(self, data):
         """Ends daemon and keeper (the app stays), replaces the database."""
-        keeper, daemon = self.home.keeper_pid, self.home.daemon_pid
-        for pid in (keeper, daemon):
-            os.kill(pid, 9)
-        eventually(lambda: not self.home.daemons() and not self.home.keepers(), 10, "both gone")
+        self.home.crash()
         for name in os.listdir(self.home.path):
             if name.startswith("pmx.db"):
                 os.remove(os.path.join(self.home.path, name))

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import pmxtest
@@ -167,7 +166,7 @@ class Crash(Cluster):
             self.skipTest("wrk is not installed")
         self.start(2)
         victim, other = self.home.pids("web")
-        wrk = Wrk(self.port, seconds=4)
+        wrk = self.wrk(self.port)
         with Load(self.port, threads=1) as load:
             load.wait_ok(20)
             os.kill(victim, signal.SIGKILL)
@@ -230,11 +229,7 @@ class Reload(Cluster):
         if not Wrk.available:
             self.skipTest("wrk is not installed")
         self.start(2)
-        begin = time.monotonic()
-        self.home.run("reload", "web", timeout=60)
-        one = time.monotonic() - begin
-        # Long enough for five reloads on a busy machine; what is left over is only load.
-        wrk = Wrk(self.port, seconds=int(max(10, 8 * one * pmxtest.SLOW + 3)), headers=headers)
+        wrk = self.wrk(self.port, headers=headers)
         for _ in range(self.RELOADS):
             self.home.run("reload", "web", timeout=60)
         self.assertIsNone(wrk.child.poll(), "wrk ended before the last reload: the test measured nothing")

@@ -77,9 +77,7 @@ class Autostart(pmxtest.PmxTest):
     def test_stale_socket_and_pid_file(self):
         self.home.run("start", testapp(), "--name", "x", "--", "sleep")
         keeper, daemon = self.home.keeper_pid, self.home.daemon_pid
-        os.kill(keeper, signal.SIGKILL)
-        os.kill(daemon, signal.SIGKILL)
-        eventually(lambda: not self.home.daemons(), 10, "daemon gone")
+        self.home.crash()
         self.home.run("list")
         self.assertNotIn(self.home.daemon_pid, (keeper, daemon))
 

@@ -98,18 +98,13 @@ class Save(pmxtest.PmxTest):
 class Durable(pmxtest.PmxTest):
     def test_nothing_to_forget(self):
         """Without `save`: the list is the same after SIGKILL of everything (test_survival) and ids go on counting."""
-        import signal
-
         self.home.run("start", testapp(), "--name", "a", "--", "sleep")
         self.home.run("start", testapp(), "--name", "gone", "--", "sleep")
         self.home.run("start", testapp(), "--name", "b", "--", "sleep")
         self.home.run("delete", "gone")
         self.home.run("restart", "b")
         self.home.run("stop", "b")
-        keeper, daemon = self.home.keeper_pid, self.home.daemon_pid
-        os.kill(keeper, signal.SIGKILL)
-        os.kill(daemon, signal.SIGKILL)
-        eventually(lambda: not self.home.daemons(), 10, "daemon gone")
+        self.home.crash()
         found = [(e["name"], e["pm_id"], e["pm2_env"]["status"], e["pm2_env"]["restart_time"]) for e in sorted(self.home.jlist(), key=lambda e: e["pm_id"])]
         self.assertEqual(found, [("a", 0, "online", 0), ("b", 2, "stopped", 1)])
         self.home.run("start", testapp(), "--name", "c", "--", "sleep")

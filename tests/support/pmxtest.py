@@ -331,6 +331,14 @@ class Home:
 
     # The end
 
+    def crash(self):
+        """SIGKILL for daemon and keeper. The keeper is held meanwhile, so that neither can start the other again."""
+        daemon, keeper = self.daemon_pid, self.keeper_pid
+        os.kill(keeper, signal.SIGSTOP)
+        os.kill(daemon, signal.SIGKILL)
+        os.kill(keeper, signal.SIGKILL)
+        eventually(lambda: not process_alive(daemon) and not process_alive(keeper), 10, "daemon and keeper are gone")
+
     def kill(self):
         return self.run("kill")
 
@@ -616,18 +624,20 @@ def _pid_in(body):
 
 
 class Wrk:
-    """`wrk` in the background; finish() gives (requests, {kind: errors})."""
+    """`wrk` in the background, for at most ten minutes; finish() ends it and gives (requests, {kind: errors})."""
 
     available = shutil.which("wrk", path=PATH) is not None
 
-    def __init__(self, port, seconds, connections=64, headers=(), path="/"):
-        command = ["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s"]
+    def __init__(self, port, connections=64, headers=(), path="/"):
+        command = ["wrk", "-t2", f"-c{connections}", "-d600s", "--timeout", "20s"]
         for header in headers:
             command += ["-H", header]
         self.child = subprocess.Popen([*command, f"http://127.0.0.1:{port}{path}"], env={"PATH": PATH}, stdin=subprocess.DEVNULL,
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
-    def finish(self, timeout=120):
+    def finish(self, timeout=60):
+        # At SIGINT wrk stops and reports. An end of its own before (nothing listens) shows in its text.
+        self.child.send_signal(signal.SIGINT)
         text = self.child.communicate(timeout=timeout * SLOW)[0].decode()
         match = re.search(r"(\d+) requests in", text)
         if not match:
@@ -640,6 +650,12 @@ class Wrk:
         if status:
             errors["status"] = int(status.group(1))
         return int(match.group(1)), errors
+
+
+    def end(self):
+        self.child.kill()
+        self.child.wait()
+        self.child.stdout.close()
 
 
 # Cases
@@ -658,6 +674,14 @@ class PmxTest(unittest.TestCase):
         self._homes.append(home)
         self.addCleanup(home.close)
         return home
+
+    def wrk(self, port, **options):
+        """A running Wrk that does not outlive the test, or None without the program."""
+        if not Wrk.available:
+            return None
+        wrk = Wrk(port, **options)
+        self.addCleanup(wrk.end)
+        return wrk
 
     def run(self, result=None):
         self._homes = []
