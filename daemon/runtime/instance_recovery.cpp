@@ -110,6 +110,9 @@ void Instance::recover(const InstanceRecord& record, std::vector<AdoptedRun> run
   snapshot.history = {record.unstable_restarts, record.backoff};
   snapshot.last_exit = last_exit;
   snapshot.generation = current_ ? current_->run.generation : record.generation;
+  if (record.state == InstanceState::stopping && record.wanted) {
+    snapshot.after_stop = InstanceFsm::AfterStop::restart;
+  }
   if (record.started_at != 0) snapshot.started_at = earlier(ports_.clock, record.started_at);
   if (current_) {
     current_->started_at = record.started_at;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/error.h"
@@ -11,6 +12,7 @@ namespace pmx {
 RollingReload::RollingReload(Supervisor& supervisor, const std::vector<int>& pm_ids,
                              const std::optional<Env>& env, Supervisor::Progress progress)
     : supervisor_(supervisor),
+      pm_ids_(pm_ids),
       plan_(pm_ids),
       env_(env),
       progress_(std::move(progress)),
@@ -23,6 +25,12 @@ RollingReload::~RollingReload() { supervisor_.reload_ = nullptr; }
 void RollingReload::push(Report report) {
   reports_.push_back(std::move(report));
   reported_.notify_all();
+}
+
+void RollingReload::cancel(const std::vector<int>& pm_ids, const std::string& why) {
+  const auto concerned =
+      std::find_first_of(pm_ids.begin(), pm_ids.end(), pm_ids_.begin(), pm_ids_.end());
+  if (concerned != pm_ids.end()) push({Report::Kind::cancelled, *concerned, why});
 }
 
 void RollingReload::say(int pm_id, const std::string& text) {
@@ -91,6 +99,9 @@ awaitable<void> RollingReload::run() {
         break;
       case Report::Kind::gone:
         actions = plan_.old_gone(report.pm_id);
+        break;
+      case Report::Kind::cancelled:
+        actions = plan_.cancelled(report.why);
         break;
     }
   }

@@ -28,10 +28,12 @@ class RollingReload {
   void ready(int pm_id) { push({Report::Kind::ready, pm_id, {}}); }
   void failed(int pm_id, const std::string& why) { push({Report::Kind::failed, pm_id, why}); }
   void gone(int pm_id) { push({Report::Kind::gone, pm_id, {}}); }
+  // Ends the reload if it is about one of these instances.
+  void cancel(const std::vector<int>& pm_ids, const std::string& why);
 
  private:
   struct Report {
-    enum class Kind { ready, failed, gone };
+    enum class Kind { ready, failed, gone, cancelled };
     Kind kind = Kind::ready;
     int pm_id = 0;
     std::string why;
@@ -43,6 +45,7 @@ class RollingReload {
   std::shared_ptr<const AppSpec> new_spec(int pm_id);
 
   Supervisor& supervisor_;
+  std::vector<int> pm_ids_;
   ReloadPlan plan_;
   std::optional<Env> env_;
   Supervisor::Progress progress_;

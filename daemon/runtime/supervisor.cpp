@@ -240,6 +240,7 @@ awaitable<void> Supervisor::committed() {
 // --- Stop, restart, delete ---
 
 awaitable<void> Supervisor::stop(std::vector<int> pm_ids) {
+  if (reload_ != nullptr) reload_->cancel(pm_ids, "the app is being stopped");
   for (const int id : pm_ids) {
     if (Instance* instance = find(id)) instance->stop();
   }
@@ -266,6 +267,7 @@ void Supervisor::throw_unless_stopped(const std::vector<int>& pm_ids) const {
 }
 
 awaitable<void> Supervisor::restart(std::vector<int> pm_ids, std::optional<Env> env) {
+  if (reload_ != nullptr) reload_->cancel(pm_ids, "the app is being restarted");
   if (env) merge_env(pm_ids, *env);
   for (const int id : pm_ids) {
     if (Instance* instance = find(id)) instance->restart();
