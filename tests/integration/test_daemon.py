@@ -33,7 +33,6 @@ class Autostart(pmxtest.PmxTest):
         self.assertEqual(sorted(entry["name"] for entry in entries), sorted(f"app-{number}" for number in range(1, 100, 2)))
         self.assertEqual(sorted(entry["pm_id"] for entry in entries), list(range(50)))
         self.assertEqual({entry["pm2_env"]["status"] for entry in entries}, {"online"})
-        self.assertLess(seconds, 5 * pmxtest.SLOW)
 
     def test_commands_that_never_start_a_daemon(self):
         for args in (("-v",), ("--version",), ("--help",), ("-h",), ("start", "--help"), ("ping",), ("kill",)):
