@@ -77,6 +77,12 @@ void Arguments::number(const std::string& names, std::optional<int>& value, cons
   parser_->remember(parser_->app.add_option(names, value, help)->type_name(what));
 }
 
+void Arguments::list(const std::string& names, std::vector<std::string>& values,
+                     const std::string& what, const std::string& help) {
+  parser_->remember(
+      parser_->app.add_option(names, values, help)->type_name(what)->expected(1)->take_all());
+}
+
 void Arguments::words(const std::string& name, std::vector<std::string>& value, std::size_t least,
                       std::size_t most) {
   words_ = Words{&value, name, least, most};

@@ -42,6 +42,9 @@ class Arguments {
   // Whole numbers; negative ones too.
   void number(const std::string& names, std::optional<int>& value, const std::string& what,
               const std::string& help);
+  // May be given several times; no splitting.
+  void list(const std::string& names, std::vector<std::string>& values, const std::string& what,
+            const std::string& help);
   // What is not an option. Without this call none is allowed.
   void words(const std::string& name, std::vector<std::string>& value, std::size_t least,
              std::size_t most);

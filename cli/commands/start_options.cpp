@@ -20,6 +20,15 @@ void set_duration(const char* option, const std::optional<std::string>& text, Mi
   out = *parsed;
 }
 
+template <class T, class Parse>
+void set_name(const char* option, const std::optional<std::string>& text, T& out, Parse parse,
+              const char* names) {
+  if (!text) return;
+  const auto parsed = parse(*text);
+  if (!parsed) throw UsageError(fmt::format("{} {}: not known", option, *text), names);
+  out = *parsed;
+}
+
 }  // namespace
 
 void StartOptions::declare(Arguments& arguments) {
@@ -48,6 +57,17 @@ void StartOptions::declare(Arguments& arguments) {
   arguments.text("--stop-exit-codes", stop_exit_codes, "CODES", "no restart after these (0,3,5)");
   arguments.text("-k,--kill-timeout", kill_timeout, "TIME", "from SIGINT to SIGKILL (1600)");
   arguments.text("--listen-timeout", listen_timeout, "TIME", "to become ready (3000)");
+  arguments.text("--balance", balance, "POLICY", "of shared ports: slots, shared or rr");
+  arguments.text("--bind-via", bind_via, "WAY",
+                 "how programs that are not Node share ports: auto, preload, seccomp, none");
+  arguments.list("--listen", listen, "SOCKET",
+                 "bind it for the app: tcp:ADDRESS:PORT, unix:PATH, udp:ADDRESS:PORT");
+  arguments.text("--increment-var", increment_var, "NAME",
+                 "variable with a number of its own for each instance");
+  arguments.text("--drain-timeout", drain_timeout, "TIME",
+                 "for the connections of a replaced process (10000)");
+  arguments.text("--min-ready", min_ready, "TIME",
+                 "a reloaded process stays ready so long before the old one goes");
   arguments.flag("--wait-ready", wait_ready, "online when the app sends \"ready\" on its channel");
   arguments.flag("--shutdown-with-message", shutdown_with_message,
                  "stop by the message \"shutdown\" instead of SIGINT");
@@ -100,6 +120,13 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
   set_duration("--min-uptime", options.min_uptime, spec.min_uptime);
   set_duration("--kill-timeout", options.kill_timeout, spec.kill_timeout);
   set_duration("--listen-timeout", options.listen_timeout, spec.listen_timeout);
+  set_duration("--drain-timeout", options.drain_timeout, spec.drain_timeout);
+  set_duration("--min-ready", options.min_ready, spec.min_ready);
+  set_name("--balance", options.balance, spec.balance, balance_from, "slots, shared or rr");
+  set_name("--bind-via", options.bind_via, spec.bind_via, bind_via_from,
+           "auto, preload, seccomp or none");
+  spec.increment_var = options.increment_var.value_or("");
+  spec.listen = options.listen;
   return request;
 }
 

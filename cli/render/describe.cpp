@@ -126,6 +126,9 @@ void add_policy(Rows& rows, const AppSpec& spec) {
   }
   rows.add("kill timeout", milliseconds(spec.kill_timeout));
   if (spec.wait_ready) rows.add("wait ready", "yes, at most " + milliseconds(spec.listen_timeout));
+  if (spec.exec_mode == ExecMode::cluster)
+    rows.add("balance", std::string(to_string(spec.balance)));
+  if (!spec.listen.empty()) rows.add("listen", fmt::format("{}", fmt::join(spec.listen, ", ")));
   if (spec.shutdown_with_message) rows.add("shutdown with message", "yes");
   if (!spec.treekill) rows.add("tree kill", "no");
 }

@@ -64,6 +64,9 @@ void add_spec(Json& json, const AppSpec& spec) {
   }
   if (!spec.stop_exit_codes.empty()) json["stop_exit_codes"] = spec.stop_exit_codes;
   json["instance_var"] = spec.instance_var;
+  if (!spec.increment_var.empty()) json["increment_var"] = spec.increment_var;
+  if (spec.exec_mode == ExecMode::cluster) json["balance"] = to_string(spec.balance);
+  if (!spec.listen.empty()) json["listen"] = spec.listen;
   json["env"] = environment(spec.env);
 }
 

@@ -26,6 +26,8 @@ Json to_value(const std::string& text) { return values::bytes_json(text); }
 Json to_value(bool value) { return value; }
 Json to_value(int value) { return value; }
 Json to_value(Millis value) { return value.count(); }
+Json to_value(Balance value) { return std::string(to_string(value)); }
+Json to_value(BindVia value) { return std::string(to_string(value)); }
 Json to_value(const std::vector<int>& codes) { return codes; }
 Json to_value(const std::optional<bool>& value) { return value ? Json(*value) : Json(); }
 Json to_value(const std::vector<std::string>& words) {
@@ -86,6 +88,7 @@ const std::vector<Field>& pm2_fields() {
       field<&AppSpec::args>("args"),
       field<&AppSpec::instances>("instances"),
       field<&AppSpec::instance_var>("instance_var"),
+      field<&AppSpec::increment_var>("increment_var"),
       field<&AppSpec::merge_logs>("merge_logs"),
       field<&AppSpec::autorestart>("autorestart"),
       field<&AppSpec::max_restarts>("max_restarts"),
@@ -111,6 +114,14 @@ const std::vector<Field>& own_fields() {
       field<&AppSpec::instances_given>("instances_given"),
       field<&AppSpec::out_file>("out_file"),
       field<&AppSpec::error_file>("error_file"),
+      field<&AppSpec::balance>("balance"),
+      field<&AppSpec::bind_via>("bind_via"),
+      field<&AppSpec::listen>("listen"),
+      field<&AppSpec::drain_timeout>("drain_timeout"),
+      field<&AppSpec::min_ready>("min_ready"),
+      field<&AppSpec::max_surge>("max_surge"),
+      field<&AppSpec::max_unavailable>("max_unavailable"),
+      field<&AppSpec::rollback>("rollback"),
   };
   return fields;
 }

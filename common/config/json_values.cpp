@@ -94,6 +94,18 @@ bool read(const Json& in, std::optional<ExecMode>& out) {
   return mode.has_value();
 }
 
+bool read(const Json& in, Balance& out) {
+  const auto balance = in.is_string() ? balance_from(in.get<std::string>()) : std::nullopt;
+  if (balance) out = *balance;
+  return balance.has_value();
+}
+
+bool read(const Json& in, BindVia& out) {
+  const auto via = in.is_string() ? bind_via_from(in.get<std::string>()) : std::nullopt;
+  if (via) out = *via;
+  return via.has_value();
+}
+
 Json bytes_json(const std::string& bytes) {
   if (is_utf8(bytes)) return bytes;
   Json list = Json::array();

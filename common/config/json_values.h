@@ -23,6 +23,8 @@ bool read(const Json& in, std::vector<std::string>& out);  // a list, or a text 
 bool read(const Json& in, std::vector<int>& out);          // exit codes: a list, 3, "0,3"
 bool read(const Json& in, Env& out);  // an object; other values than texts are turned into text
 bool read(const Json& in, std::optional<ExecMode>& out);
+bool read(const Json& in, Balance& out);
+bool read(const Json& in, BindVia& out);
 template <class T>
 bool read(const Json& in, std::optional<T>& out) {
   T value{};
@@ -47,6 +49,10 @@ constexpr std::string_view expected(const std::vector<int>&) {
 constexpr std::string_view expected(const Env&) { return "an object"; }
 constexpr std::string_view expected(const std::optional<ExecMode>&) {
   return "\"fork\" or \"cluster\"";
+}
+constexpr std::string_view expected(const Balance&) { return "\"slots\", \"shared\" or \"rr\""; }
+constexpr std::string_view expected(const BindVia&) {
+  return "\"auto\", \"preload\", \"seccomp\" or \"none\"";
 }
 template <class T>
 constexpr std::string_view expected(const std::optional<T>&) {

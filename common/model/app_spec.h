@@ -21,12 +21,34 @@ std::string_view to_string(ExecMode mode) noexcept;  // "fork", "cluster"
 std::optional<ExecMode> exec_mode_from(
     std::string_view) noexcept;  // also "fork_mode", "cluster_mode"
 
+// How connections to a port that an app's instances share find one of them.
+enum class Balance {
+  slots,   // a socket for each instance; the kernel deals out by a program that knows who is there
+  shared,  // one socket for all; whoever the kernel wakes first takes the connection
+  rr,      // the daemon accepts and hands out in turn: exact, and several times the cost
+};
+
+std::string_view to_string(Balance balance) noexcept;  // by these names
+std::optional<Balance> balance_from(std::string_view) noexcept;
+
+// How an instance that is not Node gets the app's sockets when it binds a port.
+enum class BindVia {
+  automatic,  // the preload library in cluster mode, where the program can load it
+  preload,    // bind() and listen() of a dynamically linked program are answered by the daemon
+  seccomp,    // the same for any program, also static ones; costs no_new_privs
+  none,       // the program binds its own sockets
+};
+
+std::string_view to_string(BindVia via) noexcept;  // "auto", "preload", "seccomp", "none"
+std::optional<BindVia> bind_via_from(std::string_view) noexcept;
+
 struct AppSpec {
   static constexpr Millis kDefaultKillTimeout{1600};
   static constexpr Millis kDefaultListenTimeout{3000};
   static constexpr Millis kDefaultMinUptime{1000};
   static constexpr int kDefaultMaxRestarts = 16;
   static constexpr int kMaxInstances = 1024;
+  static constexpr Millis kDefaultDrainTimeout{10'000};
 
   std::string name;
   std::string name_space = "default";
@@ -48,6 +70,14 @@ struct AppSpec {
   int instances = 1;             // 1..kMaxInstances, "max" and the like already resolved
   bool instances_given = false;  // decides the log files' names, as in pm2
   std::string instance_var = "NODE_APP_INSTANCE";
+  std::string increment_var;  // a variable with a number that each instance gets its own of: the
+                              // app's value plus the instance's number; empty: none
+
+  Balance balance = Balance::slots;
+  BindVia bind_via = BindVia::automatic;
+  // Sockets bound for the app and passed to every instance (LISTEN_FDS), e.g. "tcp:0.0.0.0:8080",
+  // "unix:/path?mode=0660", "udp:...". As written.
+  std::vector<std::string> listen;
 
   std::string
       out_file;  // absolute or empty = default; "/dev/null" = none. Before the per-instance suffix
@@ -64,6 +94,14 @@ struct AppSpec {
   Millis kill_timeout = kDefaultKillTimeout;
   Millis listen_timeout = kDefaultListenTimeout;
   bool wait_ready = false;
+
+  // Reload.
+  Millis drain_timeout = kDefaultDrainTimeout;  // for connections of the replaced process
+  Millis min_ready{0};      // a new process must stay ready so long before the old one goes
+  int max_surge = 0;        // new processes beside the old ones at a time; 0: 1 of up to 2, else 2
+  int max_unavailable = 0;  // old processes that may go before their successors are ready
+  bool rollback = true;     // a failed reload brings back what it had replaced
+
   bool shutdown_with_message = false;
   bool treekill = true;
 

@@ -89,6 +89,10 @@ void to_json(json& out, const AppSpec& value) {
              {"instances", value.instances},
              {"instances_given", value.instances_given},
              {"instance_var", value.instance_var},
+             {"increment_var", value.increment_var},
+             {"balance", to_string(value.balance)},
+             {"bind_via", to_string(value.bind_via)},
+             {"listen", value.listen},
              {"out_file", value.out_file},
              {"error_file", value.error_file},
              {"autorestart", value.autorestart},
@@ -100,6 +104,11 @@ void to_json(json& out, const AppSpec& value) {
              {"kill_timeout", value.kill_timeout.count()},
              {"listen_timeout", value.listen_timeout.count()},
              {"wait_ready", value.wait_ready},
+             {"drain_timeout", value.drain_timeout.count()},
+             {"min_ready", value.min_ready.count()},
+             {"max_surge", value.max_surge},
+             {"max_unavailable", value.max_unavailable},
+             {"rollback", value.rollback},
              {"shutdown_with_message", value.shutdown_with_message},
              {"treekill", value.treekill},
              {"user", value.user}};
@@ -120,6 +129,8 @@ void from_json(const json& in, AppSpec& value) {
       .optional("instances", value.instances)
       .optional("instances_given", value.instances_given)
       .optional("instance_var", value.instance_var)
+      .optional("increment_var", value.increment_var)
+      .optional("listen", value.listen)
       .optional("out_file", value.out_file)
       .optional("error_file", value.error_file)
       .optional("merge_logs", value.merge_logs)
@@ -132,10 +143,18 @@ void from_json(const json& in, AppSpec& value) {
       .optional("kill_timeout", value.kill_timeout)
       .optional("listen_timeout", value.listen_timeout)
       .optional("wait_ready", value.wait_ready)
+      .optional("drain_timeout", value.drain_timeout)
+      .optional("min_ready", value.min_ready)
+      .optional("max_surge", value.max_surge)
+      .optional("max_unavailable", value.max_unavailable)
+      .optional("rollback", value.rollback)
       .optional("shutdown_with_message", value.shutdown_with_message)
       .optional("treekill", value.treekill)
       .optional("user", value.user)
       .named("exec_mode", value.exec_mode, exec_mode_from);
+  // Older clients and databases know nothing of these.
+  if (in.contains("balance")) Fields(in).named("balance", value.balance, balance_from);
+  if (in.contains("bind_via")) Fields(in).named("bind_via", value.bind_via, bind_via_from);
   read_arguments(in, "args", value.args);
   read_arguments(in, "interpreter_args", value.interpreter_args);
   if (const auto env = in.find("env"); env != in.end()) value.env = env_from(*env);

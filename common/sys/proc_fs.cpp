@@ -128,6 +128,42 @@ bool has_environment(pid_t pid, std::string_view entry_begin) {
   return false;
 }
 
+std::vector<std::uint64_t> socket_inodes(pid_t pid) {
+  constexpr std::string_view kPrefix = "socket:[";
+  std::vector<std::uint64_t> inodes;
+  const std::string directory = fmt::format("/proc/{}/fd", pid);
+  for (const pid_t number : numeric_entries(directory)) {
+    std::array<char, 64> target{};
+    const ssize_t size =
+        ::readlink(fmt::format("{}/{}", directory, number).c_str(), target.data(), target.size());
+    const std::string_view text(target.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+    if (text.starts_with(kPrefix))
+      inodes.push_back(number_from<std::uint64_t>(text.substr(kPrefix.size())));
+  }
+  return inodes;
+}
+
+std::optional<pid_t> holder_of_socket(const std::vector<std::uint64_t>& inodes) {
+  for (const pid_t pid : numeric_entries("/proc")) {
+    const std::vector<std::uint64_t> held = socket_inodes(pid);
+    if (std::find_first_of(held.begin(), held.end(), inodes.begin(), inodes.end()) != held.end())
+      return pid;
+  }
+  return std::nullopt;
+}
+
+std::string command_text(pid_t pid, std::size_t most) {
+  std::string text = read_or_empty(fmt::format("/proc/{}/cmdline", pid));
+  while (!text.empty() && text.back() == '\0') text.pop_back();
+  if (text.empty()) text = read_or_empty(fmt::format("/proc/{}/comm", pid));
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  // It is shown in messages of one line.
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
+  if (text.size() > most) text.resize(most);
+  return text;
+}
+
 std::string boot_id() {
   std::string id = read_file("/proc/sys/kernel/random/boot_id").value_or("");
   while (!id.empty() && id.back() == '\n') id.pop_back();

@@ -33,6 +33,16 @@ std::vector<pid_t> children_of(pid_t pid, int threads = 0);
 // this text. False if it may not be read.
 bool has_environment(pid_t pid, std::string_view entry_begin);
 
+// Inodes of the sockets that the process holds. Empty if it may not be read.
+std::vector<std::uint64_t> socket_inodes(pid_t pid);
+
+// Some process that holds one of these sockets. Looks at every process that it may read.
+std::optional<pid_t> holder_of_socket(const std::vector<std::uint64_t>& inodes);
+
+// Its command line with blanks between the words, cut to `most` bytes; its short name if it has
+// none. Empty: no such process.
+std::string command_text(pid_t pid, std::size_t most);
+
 // Changes with each boot of the machine.
 std::string boot_id();
 

@@ -13,12 +13,11 @@ namespace {
 // range of its own.
 class NodeWorker : public WorkerChannel {
  public:
-  NodeWorker(asio::io_context& io, UniqueFd fd, std::uint64_t app_id, bool cluster,
+  NodeWorker(asio::io_context& io, UniqueFd fd, const WorkerIdentity& identity,
              ListenerSet& listeners, std::string_view note, ChannelEvents events)
       : adoptions_(note.empty() ? 0 : adoptions_in(note) + 1),
-        primary_(io, std::move(fd), app_id,
-                 cluster ? NodePrimary::Mode::cluster : NodePrimary::Mode::fork, listeners,
-                 worker_events(std::move(events)), adoptions_ * NodePrimary::kSequenceStep) {
+        primary_(io, std::move(fd), identity, listeners, worker_events(std::move(events)),
+                 adoptions_ * NodePrimary::kSequenceStep) {
     const std::size_t separator = note.find('|');
     if (separator != std::string_view::npos) primary_.restore(note.substr(separator + 1));
   }
@@ -57,9 +56,9 @@ class NodeWorker : public WorkerChannel {
 
 }  // namespace
 
-std::unique_ptr<WorkerChannel> NodeChannels::open(UniqueFd fd, std::uint64_t app_id, bool cluster,
+std::unique_ptr<WorkerChannel> NodeChannels::open(UniqueFd fd, const WorkerIdentity& identity,
                                                   std::string_view note, ChannelEvents events) {
-  return std::make_unique<NodeWorker>(io_, std::move(fd), app_id, cluster, listeners_, note,
+  return std::make_unique<NodeWorker>(io_, std::move(fd), identity, listeners_, note,
                                       std::move(events));
 }
 

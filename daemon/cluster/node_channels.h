@@ -12,7 +12,7 @@ class NodeChannels : public WorkerChannels {
  public:
   NodeChannels(asio::io_context& io, ListenerSet& listeners) : io_(io), listeners_(listeners) {}
 
-  std::unique_ptr<WorkerChannel> open(UniqueFd fd, std::uint64_t app_id, bool cluster,
+  std::unique_ptr<WorkerChannel> open(UniqueFd fd, const WorkerIdentity& identity,
                                       std::string_view note, ChannelEvents events) override;
 
  private:

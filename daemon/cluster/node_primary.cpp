@@ -17,10 +17,9 @@ Overloaded(Functions...) -> Overloaded<Functions...>;
 
 }  // namespace
 
-NodePrimary::NodePrimary(asio::io_context& io, UniqueFd channel, std::uint64_t app_id, Mode mode,
+NodePrimary::NodePrimary(asio::io_context& io, UniqueFd channel, const WorkerIdentity& identity,
                          ListenerSet& listeners, WorkerEvents events, std::int64_t first_seq)
-    : app_id_(app_id),
-      mode_(mode),
+    : identity_(identity),
       listeners_(listeners),
       events_(std::make_shared<const WorkerEvents>(std::move(events))),
       next_seq_(first_seq),
@@ -39,8 +38,8 @@ bool NodePrimary::send_message(std::string_view json) {
 
 bool NodePrimary::disconnect() {
   // Heard by node_drain.cjs only; a worker without it knows no such command and ignores it.
-  if (mode_ == Mode::cluster) (void)channel_.send(node::drain_request());
-  if (mode_ == Mode::fork || !channel_.send(node::disconnect_request(next_seq_))) return false;
+  if (identity_.cluster) (void)channel_.send(node::drain_request());
+  if (!identity_.cluster || !channel_.send(node::disconnect_request(next_seq_))) return false;
   ++next_seq_;
   expected_exit_ = true;
   changed();
@@ -50,7 +49,7 @@ bool NodePrimary::disconnect() {
 void NodePrimary::on_frame(std::string_view line) {
   const auto events = events_;
   const node::Frame frame = node::parse_frame(line);
-  const bool cluster = mode_ == Mode::cluster;
+  const bool cluster = identity_.cluster;
   // Nothing of *this may be used after an event (but changed()): it may have destroyed it.
   std::visit(Overloaded{
                  [&](const node::Online&) {
@@ -104,11 +103,14 @@ void NodePrimary::answer(const node::QueryServer& query) {
     return answer_error(query.seq, EMFILE, query.key, query.data);
   }
 
-  const ListenResult socket = listeners_.acquire(app_id_, query.key, query.request);
+  ListenRequest request = query.request;
+  request.balance = identity_.balance;
+  const ListenResult socket =
+      listeners_.acquire(identity_.app_id, identity_.run, query.key, request);
   if (socket.error != 0) return answer_error(query.seq, socket.error, query.key, query.data);
-  std::string data = listeners_.data(app_id_, query.key);
+  std::string data = listeners_.data(identity_.app_id, query.key);
   if (data.empty() && query.data != "null") {
-    listeners_.set_data(app_id_, query.key, query.data);
+    listeners_.set_data(identity_.app_id, query.key, query.data);
     data = query.data;
   }
   if (!channel_.send(node::server_reply(query.seq, next_seq_, query.request.kind, query.key, data),

@@ -1,6 +1,5 @@
 // The primary's side of Node's cluster protocol for one worker, that is one run of an instance:
-// gives it the app's listening sockets, passes messages, asks it to end. Policy "shared": every
-// worker gets the same socket and the kernel balances.
+// gives it the app's listening sockets, passes messages, asks it to end.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -16,6 +15,7 @@
 #include "daemon/cluster/node_channel.h"
 #include "daemon/cluster/node_frames.h"
 #include "daemon/ports/listener_set.h"
+#include "daemon/ports/worker_channel.h"
 
 namespace pmx {
 
@@ -33,19 +33,16 @@ struct WorkerEvents {
 
 class NodePrimary {
  public:
-  enum class Mode {
-    fork,    // plain channel: only user messages pass
-    cluster  // the worker was started with NODE_UNIQUE_ID
-  };
   static constexpr std::size_t kMaxServers = 256;  // open in one worker
   static constexpr std::size_t kMaxSnapshotBytes = 384;
   // A daemon that adopts a worker counts its frames from adoptions * this, above all that its
   // predecessors have sent.
   static constexpr std::int64_t kSequenceStep = 1'000'000;
 
-  // Takes the daemon's end of the worker's channel; `listeners` must live longer. Events run from
-  // `io`. Throws std::system_error if the channel cannot be watched.
-  NodePrimary(asio::io_context& io, UniqueFd channel, std::uint64_t app_id, Mode mode,
+  // Takes the daemon's end of the worker's channel; `listeners` must live longer. A worker of
+  // `identity.cluster` was started with NODE_UNIQUE_ID; of others only user messages pass. Events
+  // run from `io`. Throws std::system_error if the channel cannot be watched.
+  NodePrimary(asio::io_context& io, UniqueFd channel, const WorkerIdentity& identity,
               ListenerSet& listeners, WorkerEvents events, std::int64_t first_seq = 0);
 
   // Passes any JSON value but null to the worker's process.on("message"). False: refused (not JSON,
@@ -87,8 +84,7 @@ class NodePrimary {
   void on_handle_refused();
   void changed();
 
-  std::uint64_t app_id_;
-  Mode mode_;
+  WorkerIdentity identity_;
   ListenerSet& listeners_;
   std::shared_ptr<const WorkerEvents> events_;  // outlives *this while one of them runs
   std::int64_t next_seq_;

@@ -156,7 +156,7 @@ SocketListeners::Place SocketListeners::place_of(int fd) {
   return place;
 }
 
-ListenResult SocketListeners::acquire(std::uint64_t app_id, const std::string& key,
+ListenResult SocketListeners::acquire(std::uint64_t app_id, RunId, const std::string& key,
                                       const ListenRequest& request) {
   const Name name(app_id, key);
   if (const auto found = sockets_.find(name); found != sockets_.end())

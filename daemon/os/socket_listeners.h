@@ -42,8 +42,18 @@ class SocketListeners : public ListenerSet {
   // ListenerSet. A TCP or Unix socket listens from the start: connections queue until a worker
   // accepts. Bound to the same port as another app's, or anybody's, gives EADDRINUSE. Port 0 keeps
   // the port it got. A Unix path that nobody serves is replaced.
-  ListenResult acquire(std::uint64_t app_id, const std::string& key,
+  ListenResult acquire(std::uint64_t app_id, RunId run, const std::string& key,
                        const ListenRequest& request) override;
+  void release(std::uint64_t, RunId, const std::string&) override {}
+  void admit(std::uint64_t, RunId) override {}
+  void retire(std::uint64_t, RunId) override {}
+  void leave(std::uint64_t, RunId) override {}
+  [[nodiscard]] int queued(std::uint64_t, RunId) const override { return 0; }
+  [[nodiscard]] std::vector<int> ports(std::uint64_t, RunId) const override { return {}; }
+  [[nodiscard]] std::vector<int> unattended(std::uint64_t, const std::string&) const override {
+    return {};
+  }
+  [[nodiscard]] std::vector<ListenerStatus> status(std::uint64_t) const override { return {}; }
   std::string data(std::uint64_t app_id, const std::string& key) const override;
   void set_data(std::uint64_t app_id, const std::string& key, const std::string& json) override;
   void close_app(std::uint64_t app_id) override;

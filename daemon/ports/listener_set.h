@@ -1,11 +1,24 @@
 // ListenerSet: the sockets that an app's instances share. Bound once per app, they outlive
 // instances, reloads and (in the keeper's fd store) the daemon.
+//
+// A socket has a key, which is its user's identity for the port (see node_primary.h), and a policy.
+// With `slots` every run that asks gets a socket of its own out of one SO_REUSEPORT group, and the
+// kernel deals new connections out to the sockets of admitted runs only; with `shared` and `rr` all
+// runs get the same one.
+//
+// Life of a run here: acquire (per key) -> admit -> retire -> leave. Admission and retirement are
+// the run's, whatever it acquires before or after. While no run is admitted, connections go to
+// those that are not retired, so that a first start loses nothing. Connections in a slot whose run
+// has left wait for the next run, which gets that slot first, or for unattended().
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "common/model/app_spec.h"
+#include "daemon/ports/spawner.h"
 
 namespace pmx {
 
@@ -23,6 +36,7 @@ struct ListenRequest {
   int backlog = 511;
   bool readable_all = false;  // Unix path permissions
   bool writable_all = false;
+  Balance balance = Balance::shared;  // wished; TCP only, other kinds are always shared
 
   friend bool operator==(const ListenRequest&, const ListenRequest&) = default;
 };
@@ -30,21 +44,52 @@ struct ListenRequest {
 struct ListenResult {
   int error = 0;  // positive errno; 0 = `fd` is valid
   int fd = -1;    // borrowed: owned by the set, non-blocking, CLOEXEC, bound and (stream) listening
+  Balance balance = Balance::shared;  // as it is
+  std::string problem = {};           // more about the error: who holds the port
+};
+
+// For display.
+struct ListenerStatus {
+  std::string key;
+  std::string address;  // "tcp 127.0.0.1:3000", "unix /run/x.sock"
+  Balance balance = Balance::shared;
+  std::string remark;  // why it is not as wished
+  int queued = 0;      // connections that nobody has accepted yet
 };
 
 class ListenerSet {
  public:
   virtual ~ListenerSet() = default;
 
-  // The socket of `app_id` under `key`, made on first use. `key` is the caller's identity for the
-  // port (see node_primary.h).
-  virtual ListenResult acquire(std::uint64_t app_id, const std::string& key,
+  // The socket of `run` under `key`; app, port and group are made on first use. The same run and
+  // key get the same socket again.
+  virtual ListenResult acquire(std::uint64_t app_id, RunId run, const std::string& key,
                                const ListenRequest& request) = 0;
+  // The run closed its server: its slot is free, others get its share.
+  virtual void release(std::uint64_t app_id, RunId run, const std::string& key) = 0;
+
+  // It is ready: from now on it gets its share.
+  virtual void admit(std::uint64_t app_id, RunId run) = 0;
+  // It is to end: no further connections to its slots; what is queued there stays for it.
+  virtual void retire(std::uint64_t app_id, RunId run) = 0;
+  // It has ended: its slots are free.
+  virtual void leave(std::uint64_t app_id, RunId run) = 0;
+
+  // Connections that wait for this run alone: in the accept queues of its slots.
+  [[nodiscard]] virtual int queued(std::uint64_t app_id, RunId run) const = 0;
+  // The TCP ports of the run's sockets; empty if it has none.
+  [[nodiscard]] virtual std::vector<int> ports(std::uint64_t app_id, RunId run) const = 0;
+
+  // Sockets of this key from which no run accepts: all free slots, or with `rr` the one socket.
+  [[nodiscard]] virtual std::vector<int> unattended(std::uint64_t app_id,
+                                                    const std::string& key) const = 0;
 
   // Text that the first worker gave and every later one must get back (TLS ticket keys). Kept with
   // the socket. Empty if none.
   virtual std::string data(std::uint64_t app_id, const std::string& key) const = 0;
   virtual void set_data(std::uint64_t app_id, const std::string& key, const std::string& json) = 0;
+
+  [[nodiscard]] virtual std::vector<ListenerStatus> status(std::uint64_t app_id) const = 0;
 
   // Closes all sockets of the app and removes its Unix paths.
   virtual void close_app(std::uint64_t app_id) = 0;

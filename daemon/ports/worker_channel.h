@@ -9,6 +9,8 @@
 #include <string_view>
 
 #include "common/base/unique_fd.h"
+#include "common/model/app_spec.h"
+#include "daemon/ports/spawner.h"
 
 namespace pmx {
 
@@ -32,11 +34,19 @@ class WorkerChannel {
   [[nodiscard]] virtual std::string note() const = 0;
 };
 
+// Whose channel it is.
+struct WorkerIdentity {
+  std::uint64_t app_id = 0;
+  RunId run;
+  bool cluster = false;  // speaks Node's cluster protocol
+  Balance balance = Balance::shared;
+};
+
 class WorkerChannels {
  public:
   virtual ~WorkerChannels() = default;
   // `note` is that of an earlier daemon, or empty for a new worker.
-  virtual std::unique_ptr<WorkerChannel> open(UniqueFd fd, std::uint64_t app_id, bool cluster,
+  virtual std::unique_ptr<WorkerChannel> open(UniqueFd fd, const WorkerIdentity& identity,
                                               std::string_view note, ChannelEvents events) = 0;
 };
 

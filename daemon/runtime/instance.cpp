@@ -223,9 +223,9 @@ void Instance::open_channel(Incarnation& incarnation, UniqueFd fd, const AppSpec
   events.on_note_changed = [this, generation] {
     if (const Incarnation* changed = find(generation)) remember(*changed);
   };
-  incarnation.channel =
-      ports_.channels.open(std::move(fd), identity_.app_id, spec.exec_mode == ExecMode::cluster,
-                           note, std::move(events));
+  const WorkerIdentity identity{identity_.app_id, incarnation.run,
+                                spec.exec_mode == ExecMode::cluster, spec.balance};
+  incarnation.channel = ports_.channels.open(std::move(fd), identity, note, std::move(events));
 }
 
 Incarnation* Instance::find(std::uint32_t generation) {

@@ -190,15 +190,13 @@ class Bench {
 
 class Worker {
  public:
-  Worker(Bench& bench, const std::string& script, int id,
-         NodePrimary::Mode mode = NodePrimary::Mode::cluster)
-      : bench_(bench) {
+  Worker(Bench& bench, const std::string& script, int id, bool cluster = true) : bench_(bench) {
     Pair pair = make_pair();
     dup_ = duplicate(pair.ours.get());
     const std::string unique = "NODE_UNIQUE_ID=" + std::to_string(id);
     std::vector<std::string> env{"NODE_CHANNEL_FD=3", "NODE_CHANNEL_SERIALIZATION_MODE=json",
                                  "PATH=/usr/bin:/bin"};
-    if (mode == NodePrimary::Mode::cluster) env.push_back(unique);
+    if (cluster) env.push_back(unique);
     std::vector<std::string> args{bench.node(), script};
     std::vector<char*> argv;
     std::vector<char*> envp;
@@ -212,7 +210,7 @@ class Worker {
     REQUIRE(::posix_spawn(&pid_, bench.node().c_str(), &actions, nullptr, argv.data(),
                           envp.data()) == 0);
     ::posix_spawn_file_actions_destroy(&actions);
-    adopt(std::move(pair.ours), mode, 0);
+    adopt(std::move(pair.ours), cluster, 0);
   }
   ~Worker() {
     primary.reset();
@@ -223,7 +221,7 @@ class Worker {
     }
   }
 
-  void adopt(UniqueFd channel, NodePrimary::Mode mode, std::int64_t first_seq) {
+  void adopt(UniqueFd channel, bool cluster, std::int64_t first_seq) {
     WorkerEvents events;
     events.on_online = [this] { online = true; };
     events.on_listening = [this](std::string_view address, int port) {
@@ -234,7 +232,8 @@ class Worker {
     events.on_message = [this](std::string_view json) { messages.emplace_back(json); };
     events.on_closed = [this](std::string_view reason) { closed_reason = reason; };
     events.on_snapshot_changed = [this] { ++snapshots; };
-    primary = std::make_unique<NodePrimary>(bench_.io, std::move(channel), kApp, mode,
+    primary = std::make_unique<NodePrimary>(bench_.io, std::move(channel),
+                                            WorkerIdentity{kApp, {0, 1}, cluster, Balance::shared},
                                             *bench_.listeners, std::move(events), first_seq);
   }
 

@@ -121,7 +121,7 @@ TEST_CASE("an event may destroy the primary") {
       seen = long_enough_for_the_heap;  // the event's own captures must live on
     };
     primary = std::make_unique<NodePrimary>(
-        io, std::move(pair.ours), kApp, NodePrimary::Mode::cluster, listeners,
+        io, std::move(pair.ours), WorkerIdentity{kApp, {0, 1}, true, Balance::shared}, listeners,
         WorkerEvents{
             end, {}, [end](std::string_view) { end(); }, [end](std::string_view) { end(); }, {}});
     if (text.empty()) {
@@ -141,7 +141,8 @@ TEST_CASE("snapshots: bounded, and any text may be restored") {
   asio::io_context io;
   SocketListeners listeners({});
   Pair pair = make_pair();
-  NodePrimary primary(io, std::move(pair.ours), kApp, NodePrimary::Mode::cluster, listeners, {});
+  NodePrimary primary(io, std::move(pair.ours), WorkerIdentity{kApp, {0, 1}, true, Balance::shared},
+                      listeners, {});
   for (const std::string text : {"", "olx", "ol\na\nb", "x"}) {
     primary.restore(text);
     CHECK(primary.snapshot() == text);

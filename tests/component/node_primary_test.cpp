@@ -149,7 +149,7 @@ TEST_CASE("Unix path: shared, permissions, stale one replaced, removed with the 
     ListenRequest request;
     request.kind = ListenRequest::Kind::unix_stream;
     request.address = path;
-    CHECK(bench.listeners->acquire(kApp + 1, "other", request).error == EADDRINUSE);
+    CHECK(bench.listeners->acquire(kApp + 1, {9, 1}, "other", request).error == EADDRINUSE);
     bench.listeners->close_app(kApp);
     CHECK(::stat(path.c_str(), &file) != 0);
     CHECK(bench.stored.empty());
@@ -220,7 +220,7 @@ TEST_CASE("fork mode: messages only, no cluster") {
     Worker worker(bench, bench.script(R"(
       process.on('message', m => process.send({echo: m}));
       process.send(require('cluster').isWorker);)"),
-                  1, NodePrimary::Mode::fork);
+                  1, false);
     CHECK(worker.wait_message("false"));
     CHECK(worker.primary->send_message("1"));
     CHECK(worker.wait_message("{\"echo\":1}"));
@@ -325,7 +325,7 @@ TEST_CASE("adoption: a new primary on a kept duplicate goes on") {
     REQUIRE(worker.wait_listening());
     const std::string snapshot = worker.primary->snapshot();
     const std::string key = bench.stored.begin()->first;
-    UniqueFd socket = duplicate(bench.listeners->acquire(kApp, key, {}).fd);
+    UniqueFd socket = duplicate(bench.listeners->acquire(kApp, {0, 1}, key, {}).fd);
     worker.primary.reset();
     bench.listeners.emplace(SocketListeners::Events{});
     CHECK(get(connect_tcp(port)) == "served");  // nobody is the primary now
@@ -337,7 +337,7 @@ TEST_CASE("adoption: a new primary on a kept duplicate goes on") {
     CHECK(worker.messages.empty());
 
     bench.listeners->restore(kApp, key, "", std::move(socket));
-    worker.adopt(worker.dup(), NodePrimary::Mode::cluster, NodePrimary::kSequenceStep);
+    worker.adopt(worker.dup(), true, NodePrimary::kSequenceStep);
     worker.primary->restore(snapshot);
     CHECK(worker.primary->listening());
     CHECK(worker.primary->snapshot() == snapshot);

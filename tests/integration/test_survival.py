@@ -1,5 +1,6 @@
 """The apps' lives do not depend on the daemon's nor on the keeper's."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -301,8 +302,11 @@ class BothKilled(Survival):
         self.start_web(port, APP_VERSION="kept")
         workers = self.home.pids("web")
         self.home.crash()
-        for pid in (self.running, *workers):
-            os.kill(pid, signal.SIGKILL)
+        os.kill(self.running, signal.SIGKILL)
+        for pid in workers:
+            # With keeper and daemon both gone their channels close: they may have ended already.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.home.run("list")
         self.home.wait_status("running", "online")
         self.home.wait_status("web", "online", count=2)

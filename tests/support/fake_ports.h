@@ -205,12 +205,29 @@ class FakeListenerSet final : public ListenerSet {
  public:
   std::set<std::uint64_t> closed;
 
-  ListenResult acquire(std::uint64_t, const std::string&, const ListenRequest&) override {
+  ListenResult acquire(std::uint64_t, RunId, const std::string&, const ListenRequest&) override {
     return {};
   }
+  void release(std::uint64_t, RunId, const std::string&) override {}
+  void admit(std::uint64_t, RunId run) override { steer("admit", run); }
+  void retire(std::uint64_t, RunId run) override { steer("retire", run); }
+  void leave(std::uint64_t, RunId run) override { steer("leave", run); }
+  [[nodiscard]] int queued(std::uint64_t, RunId) const override { return 0; }
+  [[nodiscard]] std::vector<int> ports(std::uint64_t, RunId) const override { return {}; }
+  [[nodiscard]] std::vector<int> unattended(std::uint64_t, const std::string&) const override {
+    return {};
+  }
+  [[nodiscard]] std::vector<ListenerStatus> status(std::uint64_t) const override { return {}; }
   std::string data(std::uint64_t, const std::string&) const override { return {}; }
   void set_data(std::uint64_t, const std::string&, const std::string&) override {}
   void close_app(std::uint64_t app_id) override { closed.insert(app_id); }
+
+  std::vector<std::string> steering;  // "admit 0.1", ...
+
+ private:
+  void steer(const char* what, RunId run) {
+    steering.push_back(fmt::format("{} {}.{}", what, run.pm_id, run.generation));
+  }
 };
 
 class FakeChannel final : public WorkerChannel {
@@ -261,7 +278,7 @@ class FakeWorkerChannels final : public WorkerChannels {
  public:
   explicit FakeWorkerChannels(FakeWorld& world) : world_(world) {}
 
-  std::unique_ptr<WorkerChannel> open(UniqueFd fd, std::uint64_t, bool, std::string_view,
+  std::unique_ptr<WorkerChannel> open(UniqueFd fd, const WorkerIdentity&, std::string_view,
                                       ChannelEvents events) override {
     const RunId run = world_.channel_fds.at(fd.get());
     world_.channel_fds.erase(fd.get());

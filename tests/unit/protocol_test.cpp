@@ -58,6 +58,15 @@ AppSpec full_spec() {
   spec.kill_timeout = Millis{10};
   spec.listen_timeout = Millis{11};
   spec.wait_ready = true;
+  spec.increment_var = "PORT";
+  spec.balance = Balance::rr;
+  spec.bind_via = BindVia::seccomp;
+  spec.listen = {"tcp:127.0.0.1:80", "unix:/run/a b.sock"};
+  spec.drain_timeout = Millis{12};
+  spec.min_ready = Millis{13};
+  spec.max_surge = 3;
+  spec.max_unavailable = 2;
+  spec.rollback = false;
   spec.shutdown_with_message = true;
   spec.treekill = false;
   spec.user = "me";
