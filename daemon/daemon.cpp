@@ -101,7 +101,10 @@ class Daemon {
         store_(options_.paths.database(), poster(), log_line),
         logs_(poster(), log_line),
         spawner_(io_, link_, {options_.open_files, present_umask()}),
-        sockets_(link_),
+        sockets_(link_,
+                 [this](std::uint64_t app_id, const std::string& key) {
+                   channels_.handout().attendance_changed(app_id, key);
+                 }),
         channels_(io_, sockets_.listeners()),
         processes_(io_, clock_, keeper_pid_),
         tasks_(io_, [](const std::string& task,

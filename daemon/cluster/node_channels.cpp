@@ -14,9 +14,10 @@ namespace {
 class NodeWorker : public WorkerChannel {
  public:
   NodeWorker(asio::io_context& io, UniqueFd fd, const WorkerIdentity& identity,
-             ListenerSet& listeners, std::string_view note, ChannelEvents events)
+             ListenerSet& listeners, ConnectionHandout& handout, std::string_view note,
+             ChannelEvents events)
       : adoptions_(note.empty() ? 0 : adoptions_in(note) + 1),
-        primary_(io, std::move(fd), identity, listeners, worker_events(std::move(events)),
+        primary_(io, std::move(fd), identity, listeners, handout, worker_events(std::move(events)),
                  adoptions_ * NodePrimary::kSequenceStep) {
     const std::size_t separator = note.find('|');
     if (separator != std::string_view::npos) primary_.restore(note.substr(separator + 1));
@@ -47,6 +48,7 @@ class NodeWorker : public WorkerChannel {
       mapped.on_closed = [call = std::move(events.on_closed)](std::string_view) { call(); };
     mapped.on_message = std::move(events.on_message);
     mapped.on_snapshot_changed = std::move(events.on_note_changed);
+    mapped.on_problem = std::move(events.on_problem);
     return mapped;
   }
 
@@ -58,7 +60,7 @@ class NodeWorker : public WorkerChannel {
 
 std::unique_ptr<WorkerChannel> NodeChannels::open(UniqueFd fd, const WorkerIdentity& identity,
                                                   std::string_view note, ChannelEvents events) {
-  return std::make_unique<NodeWorker>(io_, std::move(fd), identity, listeners_, note,
+  return std::make_unique<NodeWorker>(io_, std::move(fd), identity, listeners_, handout_, note,
                                       std::move(events));
 }
 

@@ -3,6 +3,7 @@
 
 #include <asio/io_context.hpp>
 
+#include "daemon/cluster/connection_handout.h"
 #include "daemon/ports/listener_set.h"
 #include "daemon/ports/worker_channel.h"
 
@@ -10,7 +11,11 @@ namespace pmx {
 
 class NodeChannels : public WorkerChannels {
  public:
-  NodeChannels(asio::io_context& io, ListenerSet& listeners) : io_(io), listeners_(listeners) {}
+  NodeChannels(asio::io_context& io, ListenerSet& listeners)
+      : io_(io), listeners_(listeners), handout_(io, listeners) {}
+
+  // To be told when the attendance of a listening socket changes.
+  [[nodiscard]] ConnectionHandout& handout() noexcept { return handout_; }
 
   std::unique_ptr<WorkerChannel> open(UniqueFd fd, const WorkerIdentity& identity,
                                       std::string_view note, ChannelEvents events) override;
@@ -18,6 +23,7 @@ class NodeChannels : public WorkerChannels {
  private:
   asio::io_context& io_;
   ListenerSet& listeners_;
+  ConnectionHandout handout_;
 };
 
 }  // namespace pmx

@@ -180,6 +180,8 @@ Frame cluster_frame(const Object& frame) {
     return Listening{frame.string("address"), std::max(small_int(frame.integer("port"), 0), 0)};
   if (act == "close") return Close{frame.string("key")};
   if (act == "exitedAfterDisconnect") return ExitedAfterDisconnect{frame.integer("seq")};
+  const auto ack = frame.integer("ack");
+  if (ack && !frame.raw("accepted").empty()) return Accepted{*ack, frame.is_true("accepted")};
   return Unknown{};
 }
 
@@ -225,6 +227,19 @@ std::string server_reply(std::int64_t ack, std::int64_t seq, ListenRequest::Kind
   return fmt::format(
       R"({{"cmd":"NODE_HANDLE","type":"net.Native","socketType":1,"nativeKind":"{}","msg":{}}})",
       kind == ListenRequest::Kind::unix_stream ? "pipe" : "tcp", reply);
+}
+
+std::string handout_reply(std::int64_t ack, std::int64_t seq, std::string_view key,
+                          std::string_view data, std::string_view address, int family, int port) {
+  return fmt::format(
+      R"({{"cmd":"NODE_CLUSTER","ack":{},"errno":null,"key":{},"data":{},"sockname":{{"address":{},"family":"IPv{}","port":{}}},"seq":{}}})",
+      ack, quoted(key), data.empty() ? "null" : data, quoted(address), family, port, seq);
+}
+
+std::string new_connection(std::int64_t seq, std::string_view key) {
+  return fmt::format(
+      R"({{"cmd":"NODE_HANDLE","type":"net.Native","socketType":0,"nativeKind":"tcp","msg":{{"cmd":"NODE_CLUSTER","act":"newconn","key":{},"seq":{}}}}})",
+      quoted(key), seq);
 }
 
 std::string server_error(std::int64_t ack, std::int64_t seq, int error, std::string_view key,

@@ -42,6 +42,12 @@ struct ExitedAfterDisconnect {
   std::optional<std::int64_t> seq;
 };
 
+// The worker's answer to our connection `ack` (new_connection).
+struct Accepted {
+  std::int64_t ack = 0;
+  bool taken = false;
+};
+
 // The worker sent a handle and waits for HANDLE_ACK.
 struct HandleFrame {
   bool user_message = false;  // false: `message` is internal to Node
@@ -60,7 +66,7 @@ struct UserMessage {
 // no interest.
 struct Unknown {};
 
-using Frame = std::variant<Online, QueryServer, Listening, Close, ExitedAfterDisconnect,
+using Frame = std::variant<Online, QueryServer, Listening, Close, ExitedAfterDisconnect, Accepted,
                            HandleFrame, HandleAck, HandleNack, UserMessage, Unknown>;
 
 inline constexpr int kMaxDepth = 200;  // of nested arrays and objects
@@ -78,6 +84,11 @@ bool is_user_message(std::string_view text);
 // socket.
 std::string server_reply(std::int64_t ack, std::int64_t seq, ListenRequest::Kind kind,
                          std::string_view key, std::string_view data);
+// Without a socket: connections will come by new_connection. `address` is IP text.
+std::string handout_reply(std::int64_t ack, std::int64_t seq, std::string_view key,
+                          std::string_view data, std::string_view address, int family, int port);
+// Goes with an accepted connection.
+std::string new_connection(std::int64_t seq, std::string_view key);
 std::string server_error(std::int64_t ack, std::int64_t seq, int error, std::string_view key,
                          std::string_view data);  // error > 0
 std::string acknowledgement(std::int64_t ack, std::int64_t seq);

@@ -1,6 +1,11 @@
 #include "daemon/cluster/node_primary.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 #include <variant>
@@ -15,19 +20,46 @@ struct Overloaded : Functions... {
 template <class... Functions>
 Overloaded(Functions...) -> Overloaded<Functions...>;
 
+// What server.address() shall say.
+std::string handout_reply(const node::QueryServer& query, std::int64_t seq, std::string_view data,
+                          int socket) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  int port = 0;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0) {
+    if (address.ss_family == AF_INET6) {
+      const auto& ip = reinterpret_cast<const sockaddr_in6&>(address);
+      ::inet_ntop(AF_INET6, &ip.sin6_addr, text.data(), text.size());
+      port = ntohs(ip.sin6_port);
+    } else {
+      const auto& ip = reinterpret_cast<const sockaddr_in&>(address);
+      ::inet_ntop(AF_INET, &ip.sin_addr, text.data(), text.size());
+      port = ntohs(ip.sin_port);
+    }
+  }
+  return node::handout_reply(query.seq, seq, query.key, data, text.data(),
+                             address.ss_family == AF_INET6 ? 6 : 4, port);
+}
+
 }  // namespace
 
 NodePrimary::NodePrimary(asio::io_context& io, UniqueFd channel, const WorkerIdentity& identity,
-                         ListenerSet& listeners, WorkerEvents events, std::int64_t first_seq)
+                         ListenerSet& listeners, ConnectionHandout& handout, WorkerEvents events,
+                         std::int64_t first_seq)
     : identity_(identity),
       listeners_(listeners),
+      handout_(handout),
       events_(std::make_shared<const WorkerEvents>(std::move(events))),
       next_seq_(first_seq),
       channel_(io, std::move(channel),
                {[this](std::string_view line, UniqueFd) { on_frame(line); },
-                [events = events_](std::string_view reason) {
+                [this, events = events_](std::string_view reason) {
+                  handout_.leave(*this);
                   if (events->on_closed) events->on_closed(reason);
                 }}) {}
+
+NodePrimary::~NodePrimary() { handout_.leave(*this); }
 
 bool NodePrimary::send_message(std::string_view json) {
   std::string line(json);
@@ -39,7 +71,9 @@ bool NodePrimary::send_message(std::string_view json) {
 bool NodePrimary::disconnect() {
   // Heard by node_drain.cjs only; a worker without it knows no such command and ignores it.
   if (identity_.cluster) (void)channel_.send(node::drain_request());
-  if (!identity_.cluster || !channel_.send(node::disconnect_request(next_seq_))) return false;
+  if (!identity_.cluster) return false;
+  handout_.leave(*this);
+  if (!channel_.send(node::disconnect_request(next_seq_))) return false;
   ++next_seq_;
   expected_exit_ = true;
   changed();
@@ -51,48 +85,52 @@ void NodePrimary::on_frame(std::string_view line) {
   const node::Frame frame = node::parse_frame(line);
   const bool cluster = identity_.cluster;
   // Nothing of *this may be used after an event (but changed()): it may have destroyed it.
-  std::visit(Overloaded{
-                 [&](const node::Online&) {
-                   if (!cluster) return;
-                   online_ = true;
-                   changed();
-                   if (events->on_online) events->on_online();
-                 },
-                 [&](const node::QueryServer& query) {
-                   if (cluster) answer(query);
-                 },
-                 [&](const node::Listening& server) {
-                   if (!cluster) return;
-                   listening_ = true;
-                   changed();
-                   if (events->on_listening) events->on_listening(server.address, server.port);
-                 },
-                 [&](const node::Close& close) {
-                   if (open_keys_.erase(close.key) > 0) changed();
-                 },
-                 [&](const node::ExitedAfterDisconnect& frame_) {
-                   if (!cluster) return;
-                   if (frame_.seq) channel_.send(node::acknowledgement(*frame_.seq, next_seq_++));
-                   expected_exit_ = true;
-                   changed();
-                 },
-                 [&](const node::HandleFrame& handle) {
-                   // The socket itself has nowhere to go and is closed by now. Without the answer
-                   // the worker would send no further handle.
-                   channel_.send(node::kHandleAck);
-                   if (handle.user_message && events->on_message)
-                     events->on_message(handle.message);
-                 },
-                 [&](const node::HandleAck&) {
-                   if (!unacknowledged_.empty()) unacknowledged_.pop_front();
-                 },
-                 [&](const node::HandleNack&) { on_handle_refused(); },
-                 [&](const node::UserMessage& message) {
-                   if (events->on_message) events->on_message(message.raw);
-                 },
-                 [](const node::Unknown&) {},
-             },
-             frame);
+  std::visit(
+      Overloaded{
+          [&](const node::Online&) {
+            if (!cluster) return;
+            online_ = true;
+            changed();
+            if (events->on_online) events->on_online();
+          },
+          [&](const node::QueryServer& query) {
+            if (cluster) answer(query);
+          },
+          [&](const node::Listening& server) {
+            if (!cluster) return;
+            listening_ = true;
+            changed();
+            if (events->on_listening) events->on_listening(server.address, server.port);
+          },
+          [&](const node::Close& close) {
+            if (open_keys_.erase(close.key) == 0) return;
+            handout_.leave(identity_.app_id, close.key, *this);
+            listeners_.release(identity_.app_id, identity_.run, close.key);
+            changed();
+          },
+          [&](const node::ExitedAfterDisconnect& frame_) {
+            if (!cluster) return;
+            if (frame_.seq) channel_.send(node::acknowledgement(*frame_.seq, next_seq_++));
+            expected_exit_ = true;
+            changed();
+          },
+          [&](const node::Accepted& answer) { handout_.accepted(*this, answer.ack, answer.taken); },
+          [&](const node::HandleFrame& handle) {
+            // The socket itself has nowhere to go and is closed by now. Without the answer
+            // the worker would send no further handle.
+            channel_.send(node::kHandleAck);
+            if (handle.user_message && events->on_message) events->on_message(handle.message);
+          },
+          [&](const node::HandleAck&) {
+            if (!unacknowledged_.empty()) unacknowledged_.pop_front();
+          },
+          [&](const node::HandleNack&) { on_handle_refused(); },
+          [&](const node::UserMessage& message) {
+            if (events->on_message) events->on_message(message.raw);
+          },
+          [](const node::Unknown&) {},
+      },
+      frame);
 }
 
 void NodePrimary::answer(const node::QueryServer& query) {
@@ -107,20 +145,32 @@ void NodePrimary::answer(const node::QueryServer& query) {
   request.balance = identity_.balance;
   const ListenResult socket =
       listeners_.acquire(identity_.app_id, identity_.run, query.key, request);
-  if (socket.error != 0) return answer_error(query.seq, socket.error, query.key, query.data);
+  if (socket.error != 0) {
+    if (!socket.problem.empty() && events_->on_problem) events_->on_problem(socket.problem);
+    return answer_error(query.seq, socket.error, query.key, query.data);
+  }
   std::string data = listeners_.data(identity_.app_id, query.key);
   if (data.empty() && query.data != "null") {
     listeners_.set_data(identity_.app_id, query.key, query.data);
     data = query.data;
   }
-  if (!channel_.send(node::server_reply(query.seq, next_seq_, query.request.kind, query.key, data),
-                     socket.fd)) {
+  const bool by_handout = socket.balance == Balance::rr;
+  const bool sent = by_handout
+                        ? channel_.send(handout_reply(query, next_seq_, data, socket.fd))
+                        : channel_.send(node::server_reply(query.seq, next_seq_, query.request.kind,
+                                                           query.key, data),
+                                        socket.fd);
+  if (!sent) {
+    listeners_.release(identity_.app_id, identity_.run, query.key);
     return answer_error(query.seq, ENOBUFS, query.key, data);
   }
   ++next_seq_;
   open_keys_.insert(query.key);
-  unacknowledged_.push_back({query.seq, query.key, std::move(data)});
+  if (!by_handout) unacknowledged_.push_back({query.seq, query.key, std::move(data), false});
   changed();
+  // Only now: connections must come after the reply.
+  if (socket.balance != Balance::shared)
+    handout_.join(identity_.app_id, query.key, identity_.run, *this);
 }
 
 void NodePrimary::answer_error(std::int64_t ack, int error, std::string_view key,
@@ -134,9 +184,23 @@ void NodePrimary::on_handle_refused() {
   if (unacknowledged_.empty()) return;
   const Unacknowledged refused = std::move(unacknowledged_.front());
   unacknowledged_.pop_front();
+  if (refused.connection) {
+    handout_.not_arrived(*this, refused.number);
+    return;
+  }
   open_keys_.erase(refused.key);
-  answer_error(refused.seq, EMFILE, refused.key, refused.data);
+  handout_.leave(identity_.app_id, refused.key, *this);
+  listeners_.release(identity_.app_id, identity_.run, refused.key);
+  answer_error(refused.number, EMFILE, refused.key, refused.data);
   changed();
+}
+
+std::optional<std::int64_t> NodePrimary::pass_connection(const std::string& key, int fd) {
+  const std::int64_t seq = next_seq_;
+  if (!channel_.send(node::new_connection(seq, key), fd)) return std::nullopt;
+  ++next_seq_;
+  unacknowledged_.push_back({seq, key, {}, true});
+  return seq;
 }
 
 void NodePrimary::changed() {
@@ -166,6 +230,11 @@ void NodePrimary::restore(std::string_view snapshot) {
     const std::size_t start = end + 1;
     end = std::min(snapshot.find('\n', start), snapshot.size());
     if (end > start) open_keys_.emplace(snapshot.substr(start, end - start));
+  }
+  if (!identity_.cluster) return;
+  for (const std::string& key : open_keys_) {
+    listeners_.rejoin(identity_.app_id, identity_.run, key);
+    if (!expected_exit_) handout_.join(identity_.app_id, key, identity_.run, *this);
   }
 }
 

@@ -7,11 +7,13 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 
 #include "common/base/unique_fd.h"
+#include "daemon/cluster/connection_handout.h"
 #include "daemon/cluster/node_channel.h"
 #include "daemon/cluster/node_frames.h"
 #include "daemon/ports/listener_set.h"
@@ -19,7 +21,7 @@
 
 namespace pmx {
 
-// All optional. Each but on_snapshot_changed may destroy the NodePrimary. Text is valid during the
+// All optional. Each but on_snapshot_changed and on_problem may destroy the NodePrimary. Text is valid during the
 // call only.
 struct WorkerEvents {
   std::function<void()> on_online;  // the runtime is up, user code about to run
@@ -29,9 +31,11 @@ struct WorkerEvents {
   std::function<void(std::string_view reason)>
       on_closed;                              // last event. After disconnect(): all work is done
   std::function<void()> on_snapshot_changed;  // also from within disconnect()
+  // Why it does not get a socket, for people: "port 3000 is held by process 12: nginx".
+  std::function<void(const std::string& text)> on_problem;
 };
 
-class NodePrimary {
+class NodePrimary : private ConnectionTaker {
  public:
   static constexpr std::size_t kMaxServers = 256;  // open in one worker
   static constexpr std::size_t kMaxSnapshotBytes = 384;
@@ -39,11 +43,15 @@ class NodePrimary {
   // predecessors have sent.
   static constexpr std::int64_t kSequenceStep = 1'000'000;
 
-  // Takes the daemon's end of the worker's channel; `listeners` must live longer. A worker of
+  // Takes the daemon's end of the worker's channel; `listeners` and `handout` must live longer. A worker of
   // `identity.cluster` was started with NODE_UNIQUE_ID; of others only user messages pass. Events
   // run from `io`. Throws std::system_error if the channel cannot be watched.
   NodePrimary(asio::io_context& io, UniqueFd channel, const WorkerIdentity& identity,
-              ListenerSet& listeners, WorkerEvents events, std::int64_t first_seq = 0);
+              ListenerSet& listeners, ConnectionHandout& handout, WorkerEvents events,
+              std::int64_t first_seq = 0);
+  ~NodePrimary() override;
+  NodePrimary(const NodePrimary&) = delete;
+  NodePrimary& operator=(const NodePrimary&) = delete;
 
   // Passes any JSON value but null to the worker's process.on("message"). False: refused (not JSON,
   // over 1 MiB, one of Node's internal frames), the channel is closed, or the worker does not read
@@ -71,21 +79,24 @@ class NodePrimary {
   void restore(std::string_view snapshot);
 
  private:
-  // A reply with a socket, until the worker says whether the socket arrived.
+  // A frame with a descriptor, until the worker says whether that arrived.
   struct Unacknowledged {
-    std::int64_t seq;
+    std::int64_t number;  // of a reply: the worker's seq; of a connection: ours
     std::string key;
     std::string data;
+    bool connection;
   };
 
   void on_frame(std::string_view line);
   void answer(const node::QueryServer& query);
   void answer_error(std::int64_t ack, int error, std::string_view key, std::string_view data);
   void on_handle_refused();
+  std::optional<std::int64_t> pass_connection(const std::string& key, int fd) override;
   void changed();
 
   WorkerIdentity identity_;
   ListenerSet& listeners_;
+  ConnectionHandout& handout_;
   std::shared_ptr<const WorkerEvents> events_;  // outlives *this while one of them runs
   std::int64_t next_seq_;
   bool online_ = false;

@@ -2,11 +2,12 @@
 // daemon.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
-#include <memory>
 #include <string>
-#include <utility>
+#include <tuple>
 
 #include "daemon/os/keeper_link.h"
 #include "daemon/os/socket_listeners.h"
@@ -15,7 +16,9 @@ namespace pmx {
 
 class ListenerStore {
  public:
-  explicit ListenerStore(KeeperLink& link);
+  using Attendance = decltype(SocketListeners::Events::on_attendance_changed);
+
+  ListenerStore(KeeperLink& link, Attendance on_attendance_changed);
 
   // The ListenerSet whose sockets are kept.
   [[nodiscard]] SocketListeners& listeners() noexcept { return listeners_; }
@@ -23,10 +26,11 @@ class ListenerStore {
   void restore();
 
  private:
-  using Name = std::pair<std::uint64_t, std::string>;
+  // App, key, index.
+  using Name = std::tuple<std::uint64_t, std::string, std::size_t>;
 
-  void stored(const SocketListeners::Entry& entry);
-  void removed(std::uint64_t app_id, const std::string& key);
+  void stored(const SocketListeners::Entry& entry, int fd);
+  void removed(const SocketListeners::Entry& entry);
 
   KeeperLink& link_;
   SocketListeners listeners_;

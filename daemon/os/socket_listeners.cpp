@@ -1,214 +1,357 @@
 #include "daemon/os/socket_listeners.h"
 
-#include <netdb.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstddef>
 #include <cstring>
-#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "common/sys/proc_fs.h"
+#include "common/sys/sock_diag.h"
+#include "daemon/os/reuseport_steering.h"
 
 namespace pmx {
 namespace {
 
-constexpr int kDefaultBacklog = 511;
+constexpr std::size_t kLongestCommand = 80;
 
-struct Address {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-
-  [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-};
-
-// A new socket, or the errno that stopped it.
-struct Made {
-  UniqueFd fd;
-  int error = 0;
-};
-
-Made failed(int error) { return {UniqueFd(), error}; }
-
-void set_option(int fd, int level, int name, bool on) {
-  const int value = on ? 1 : 0;
-  ::setsockopt(fd, level, name, &value, sizeof(value));
-}
-
-// Numeric addresses only (with a scope if need be): never asks a name server.
-std::optional<Address> ip_address(const std::string& text, int family, int port) {
-  addrinfo hints{};
-  hints.ai_family = family == 6 ? AF_INET6 : AF_INET;
-  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  if (::getaddrinfo(text.c_str(), std::to_string(port).c_str(), &hints, &found) != 0)
-    return std::nullopt;
-  Address address;
-  std::memcpy(&address.storage, found->ai_addr, found->ai_addrlen);
-  address.size = found->ai_addrlen;
-  ::freeaddrinfo(found);
-  return address;
-}
-
-Made open_ip(const ListenRequest& request, const std::string& text, int family) {
-  if (request.port < 0 || request.port > 65535) return failed(EINVAL);
-  const auto address = ip_address(text, family, request.port);
-  if (!address) return failed(EINVAL);
-  const bool udp = request.kind == ListenRequest::Kind::udp;
-  const int type = (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  UniqueFd fd(::socket(family == 6 ? AF_INET6 : AF_INET, type, 0));
-  if (!fd) return failed(errno);
-  if (!udp || request.reuse_address) set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, true);
-  if (family == 6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, request.ipv6_only);
-  if (::bind(fd.get(), address->get(), address->size) != 0) return failed(errno);
-  // Only listen() finds out about a port that another socket with SO_REUSEADDR holds.
-  if (!udp && ::listen(fd.get(), request.backlog) != 0) return failed(errno);
-  return {std::move(fd), 0};
-}
-
-Made open_any_ip(const ListenRequest& request) {
-  Made dual = open_ip(request, "::", 6);
-  if (dual.error == 0 || request.ipv6_only) return dual;
-  return open_ip(request, "0.0.0.0", 4);
-}
-
-std::optional<Address> unix_address(const std::string& path) {
-  Address address;
-  sockaddr_un named{};
-  if (path.empty() || path.size() >= sizeof(named.sun_path)) return std::nullopt;
-  named.sun_family = AF_UNIX;
-  std::memcpy(named.sun_path, path.data(), path.size());
-  const bool is_abstract = path.front() == '\0';
-  address.size =
-      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (is_abstract ? 0 : 1));
-  std::memcpy(&address.storage, &named, sizeof(named));
-  return address;
-}
-
-// A socket file that nobody listens on any more. A full queue (EAGAIN) is somebody.
-bool is_stale(const std::string& path, const Address& address) {
-  struct stat file {};
-  if (::lstat(path.c_str(), &file) != 0 || !S_ISSOCK(file.st_mode)) return false;
-  const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  return probe && ::connect(probe.get(), address.get(), address.size) != 0 && errno == ECONNREFUSED;
-}
-
-bool widen_permissions(const std::string& path, const ListenRequest& request) {
-  mode_t wanted = 0;
-  if (request.readable_all) wanted |= S_IRUSR | S_IRGRP | S_IROTH;
-  if (request.writable_all) wanted |= S_IWUSR | S_IWGRP | S_IWOTH;
-  if (wanted == 0) return true;
-  struct stat file {};
-  return ::stat(path.c_str(), &file) == 0 &&
-         ::chmod(path.c_str(), (file.st_mode & 0777U) | wanted) == 0;
-}
-
-Made open_unix(const ListenRequest& request) {
-  const std::string path = request.address.value_or("");
-  const auto address = unix_address(path);
-  if (!address) return failed(EINVAL);
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) return failed(errno);
-  int error = ::bind(fd.get(), address->get(), address->size) == 0 ? 0 : errno;
-  if (error == EADDRINUSE && is_stale(path, *address) && ::unlink(path.c_str()) == 0) {
-    error = ::bind(fd.get(), address->get(), address->size) == 0 ? 0 : errno;
+// "port 3000 is held by process 123: node other.js"
+std::string who_holds(int port) {
+  if (port == 0) return {};
+  try {
+    std::vector<std::uint64_t> inodes;
+    for (const sys::TcpSocket& socket : sys::tcp_sockets(port, sys::kTcpListening))
+      inodes.push_back(socket.inode);
+    if (inodes.empty()) return {};
+    const auto holder = sys::holder_of_socket(inodes);
+    if (!holder) return fmt::format("port {} is held by a process of somebody else", port);
+    return fmt::format("port {} is held by process {}: {}", port, *holder,
+                       sys::command_text(*holder, kLongestCommand));
+  } catch (const std::system_error&) {
+    return {};
   }
-  if (error != 0) return failed(error);
-  const bool is_abstract = path.front() == '\0';
-  if (::listen(fd.get(), request.backlog) != 0 ||
-      (!is_abstract && !widen_permissions(path, request))) {
-    error = errno;
-    if (!is_abstract) ::unlink(path.c_str());
-    return failed(error);
-  }
-  return {std::move(fd), 0};
-}
-
-Made open_socket(ListenRequest request) {
-  if (request.backlog <= 0)
-    request.backlog = kDefaultBacklog;  // listen(0) would make a queue of one
-  if (request.kind == ListenRequest::Kind::unix_stream) return open_unix(request);
-  if (!request.address) return open_any_ip(request);
-  return open_ip(request, *request.address, request.family);
 }
 
 }  // namespace
 
-SocketListeners::Place SocketListeners::place_of(int fd) {
-  sockaddr_un named{};
-  socklen_t size = sizeof(named);
-  // The kernel cuts a longer address (IPv6) and reports its whole size.
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&named), &size) != 0 ||
-      named.sun_family != AF_UNIX)
-    return {};
-  constexpr std::size_t kHead = offsetof(sockaddr_un, sun_path);
-  if (size <= kHead || named.sun_path[0] == '\0') return {};
-  Place place;
-  place.path.assign(named.sun_path,
-                    ::strnlen(named.sun_path, std::min<std::size_t>(size, sizeof(named)) - kHead));
-  struct stat file {};
-  if (::lstat(place.path.c_str(), &file) != 0) return {};
-  place.device = file.st_dev;
-  place.inode = file.st_ino;
-  return place;
+std::pair<SocketListeners::Groups::const_iterator, SocketListeners::Groups::const_iterator>
+SocketListeners::groups_of(std::uint64_t app_id) const {
+  return {groups_.lower_bound(Name(app_id, "")), groups_.lower_bound(Name(app_id + 1, ""))};
 }
 
-ListenResult SocketListeners::acquire(std::uint64_t app_id, RunId, const std::string& key,
+std::pair<SocketListeners::Groups::iterator, SocketListeners::Groups::iterator>
+SocketListeners::groups_of(std::uint64_t app_id) {
+  return {groups_.lower_bound(Name(app_id, "")), groups_.lower_bound(Name(app_id + 1, ""))};
+}
+
+ListenResult SocketListeners::acquire(std::uint64_t app_id, RunId run, const std::string& key,
                                       const ListenRequest& request) {
   const Name name(app_id, key);
-  if (const auto found = sockets_.find(name); found != sockets_.end())
-    return {0, found->second.fd.get()};
-  const auto first = sockets_.lower_bound(Name(app_id, ""));
-  const auto last = std::find_if(first, sockets_.end(),
-                                 [&](const auto& socket) { return socket.first.first != app_id; });
-  if (std::distance(first, last) >= static_cast<std::ptrdiff_t>(kMaxPerApp)) return {EMFILE, -1};
+  auto found = groups_.find(name);
+  if (found == groups_.end()) {
+    const ListenResult opened = open_group(name, request);
+    if (opened.error != 0) return opened;
+    found = groups_.find(name);
+  }
+  Group& group = found->second;
+  if (group.balance == Balance::slots) return give_slot(name, group, run);
+  if (group.members.insert(run).second) steer_group(name, group);
+  return {.error = 0, .fd = group.slots.front().fd.get(), .balance = group.balance};
+}
 
-  Made made = open_socket(request);
-  if (made.error != 0) return {made.error, -1};
-  Place place = place_of(made.fd.get());
-  const auto [added, fresh] =
-      sockets_.emplace(name, Socket{std::move(made.fd), {}, std::move(place)});
-  const Socket& socket = added->second;
-  if (events_.on_stored)
-    events_.on_stored({app_id, added->first.second, socket.data, socket.fd.get()});
-  return {0, socket.fd.get()};
+ListenResult SocketListeners::open_group(const Name& name, const ListenRequest& request) {
+  const auto [first, last] = groups_of(name.first);
+  if (std::distance(first, last) >= static_cast<std::ptrdiff_t>(kMaxPerApp))
+    return {.error = EMFILE};
+  const bool tcp = request.kind == ListenRequest::Kind::tcp;
+  Group group;
+  group.balance = tcp ? request.balance : Balance::shared;
+  group.backlog = request.backlog;
+  if (group.balance == Balance::slots) {
+    OpenedSocket claim = claim_port(request);
+    if (claim.error != 0) return {.error = claim.error, .problem = who_holds(request.port)};
+    // The claim (bound, not listening) has found the port, if it was 0, and keeps others out until
+    // the group is there.
+    OpenedSocket first_member = open_group_member(claim.fd.get(), request.backlog);
+    const int refused =
+        first_member.error != 0 ? first_member.error : steer(first_member.fd.get(), {0});
+    if (refused == 0) {
+      group.slots.push_back({std::move(first_member.fd), {}, {}});
+      group.steered = {0};
+    } else {
+      group.balance = Balance::shared;
+      group.remark = fmt::format("shared instead of slots: {}", std::strerror(refused));
+    }
+  }
+  if (group.slots.empty()) {
+    OpenedSocket made = open_listening_socket(request);
+    if (made.error != 0)
+      return {.error = made.error, .problem = tcp ? who_holds(request.port) : std::string()};
+    group.slots.push_back({std::move(made.fd), {}, {}});
+  }
+  group.place = place_of_socket(group.slots.front().fd.get());
+  const Group& added = groups_.emplace(name, std::move(group)).first->second;
+  store(name, added, 0);
+  return {};
+}
+
+// EADDRINUSE: others listen on that port, so they may be in the group, and its indexes are not what
+// we count.
+int SocketListeners::strangers_in(const Group& group) const {
+  const int port = tcp_port_of(group.slots.front().fd.get());
+  std::size_t ours = 0;
+  for (const auto& [name, other] : groups_) {
+    for (const Slot& slot : other.slots) {
+      if (tcp_port_of(slot.fd.get()) == port) ++ours;
+    }
+  }
+  try {
+    return sys::tcp_sockets(port, sys::kTcpListening).size() > ours ? EADDRINUSE : 0;
+  } catch (const std::system_error& error) {
+    return error.code().value();
+  }
+}
+
+ListenResult SocketListeners::give_slot(const Name& name, Group& group, RunId run) {
+  std::size_t best = group.slots.size();
+  int longest = -1;
+  for (std::size_t i = 0; i < group.slots.size(); ++i) {
+    const Slot& slot = group.slots[i];
+    if (slot.owner == run) return {.error = 0, .fd = slot.fd.get(), .balance = Balance::slots};
+    if (slot.owner) continue;
+    // What waits in an abandoned slot is served first; else an instance gets what it had.
+    const int score =
+        2 * accept_queue_length(slot.fd.get()) + (slot.last_pm_id == run.pm_id ? 1 : 0);
+    if (score > longest) {
+      longest = score;
+      best = i;
+    }
+  }
+  if (best == group.slots.size() && !add_slot(name, group)) {
+    // As good as `shared` for these two.
+    best = group.slots.size() - 1;
+    return {.error = 0, .fd = group.slots[best].fd.get(), .balance = Balance::slots};
+  }
+  set_owner(name, group, best, run);
+  steer_group(name, group);
+  return {.error = 0, .fd = group.slots[best].fd.get(), .balance = Balance::slots};
+}
+
+bool SocketListeners::add_slot(const Name& name, Group& group) {
+  const int pattern = group.slots.front().fd.get();
+  int error = strangers_in(group);
+  if (error == 0) {
+    OpenedSocket made = open_group_member(pattern, group.backlog);
+    error = made.error;
+    if (error == 0) {
+      group.slots.push_back({std::move(made.fd), {}, {}});
+      return true;
+    }
+  }
+  group.remark = fmt::format("no slot for every instance: {}",
+                             error == EADDRINUSE ? "another process listens there with SO_REUSEPORT"
+                                                 : std::strerror(error));
+  store(name, group, 0);
+  return false;
+}
+
+void SocketListeners::set_owner(const Name& name, Group& group, std::size_t index,
+                                std::optional<RunId> owner) {
+  Slot& slot = group.slots[index];
+  slot.owner = owner;
+  if (owner) slot.last_pm_id = owner->pm_id;
+  store(name, group, index);
+}
+
+void SocketListeners::rejoin(std::uint64_t app_id, RunId run, const std::string& key) {
+  const auto found = groups_.find(Name(app_id, key));
+  if (found != groups_.end() && found->second.balance != Balance::slots)
+    found->second.members.insert(run);
+}
+
+void SocketListeners::release(std::uint64_t app_id, RunId run, const std::string& key) {
+  const Name name(app_id, key);
+  const auto found = groups_.find(name);
+  if (found != groups_.end()) free_slots(name, found->second, run);
+}
+
+void SocketListeners::free_slots(const Name& name, Group& group, RunId run) {
+  bool changed = group.members.erase(run) > 0;
+  for (std::size_t i = 0; i < group.slots.size(); ++i) {
+    if (group.slots[i].owner != run) continue;
+    set_owner(name, group, i, std::nullopt);
+    changed = true;
+  }
+  if (changed) steer_group(name, group);
+}
+
+void SocketListeners::admit(std::uint64_t app_id, RunId run) {
+  set_stage(app_id, run, Stage::admitted);
+}
+
+void SocketListeners::retire(std::uint64_t app_id, RunId run) {
+  set_stage(app_id, run, Stage::retired);
+}
+
+void SocketListeners::set_stage(std::uint64_t app_id, RunId run, Stage stage) {
+  const auto [entry, is_new] = stages_.try_emplace({app_id, run}, stage);
+  if (!is_new && std::exchange(entry->second, stage) == stage) return;
+  const auto [first, last] = groups_of(app_id);
+  for (auto at = first; at != last; ++at) steer_group(at->first, at->second);
+}
+
+void SocketListeners::leave(std::uint64_t app_id, RunId run) {
+  stages_.erase({app_id, run});
+  const auto [first, last] = groups_of(app_id);
+  for (auto at = first; at != last; ++at) free_slots(at->first, at->second, run);
+}
+
+// Those admitted; while there is none, those that start; else those that go.
+std::vector<RunId> SocketListeners::live_runs(std::uint64_t app_id, const Group& group) const {
+  std::set<RunId> runs = group.members;
+  for (const Slot& slot : group.slots) {
+    if (slot.owner) runs.insert(*slot.owner);
+  }
+  std::vector<RunId> admitted;
+  std::vector<RunId> starting;
+  std::vector<RunId> retired;
+  for (const RunId run : runs) {
+    const auto stage = stages_.find({app_id, run});
+    if (stage == stages_.end()) {
+      starting.push_back(run);
+    } else {
+      (stage->second == Stage::admitted ? admitted : retired).push_back(run);
+    }
+  }
+  if (!admitted.empty()) return admitted;
+  return starting.empty() ? retired : starting;
+}
+
+std::vector<RunId> SocketListeners::live(std::uint64_t app_id, const std::string& key) const {
+  const auto found = groups_.find(Name(app_id, key));
+  return found != groups_.end() ? live_runs(app_id, found->second) : std::vector<RunId>();
+}
+
+void SocketListeners::steer_group(const Name& name, Group& group) {
+  if (group.balance == Balance::slots) {
+    const std::vector<RunId> runs = live_runs(name.first, group);
+    std::vector<std::size_t> live;
+    for (std::size_t i = 0; i < group.slots.size(); ++i) {
+      const auto& owner = group.slots[i].owner;
+      if (owner && std::binary_search(runs.begin(), runs.end(), *owner)) live.push_back(i);
+    }
+    if (live.empty()) live.push_back(0);  // nobody is there: all wait where the next run will look
+    if (live != group.steered && steer(group.slots.front().fd.get(), live) == 0)
+      group.steered = std::move(live);
+  }
+  if (events_.on_attendance_changed) events_.on_attendance_changed(name.first, name.second);
+}
+
+int SocketListeners::queued(std::uint64_t app_id, RunId run) const {
+  int count = 0;
+  const auto [first, last] = groups_of(app_id);
+  for (auto at = first; at != last; ++at) {
+    for (const Slot& slot : at->second.slots) {
+      if (slot.owner == run) count += accept_queue_length(slot.fd.get());
+    }
+  }
+  return count;
+}
+
+std::vector<int> SocketListeners::ports(std::uint64_t app_id, RunId run) const {
+  std::vector<int> ports;
+  const auto [first, last] = groups_of(app_id);
+  for (auto at = first; at != last; ++at) {
+    const Group& group = at->second;
+    const bool uses = group.members.contains(run) ||
+                      std::any_of(group.slots.begin(), group.slots.end(),
+                                  [run](const Slot& slot) { return slot.owner == run; });
+    const int port = uses ? tcp_port_of(group.slots.front().fd.get()) : 0;
+    if (port != 0) ports.push_back(port);
+  }
+  return ports;
+}
+
+std::vector<int> SocketListeners::unattended(std::uint64_t app_id, const std::string& key) const {
+  std::vector<int> fds;
+  const auto found = groups_.find(Name(app_id, key));
+  if (found == groups_.end() || found->second.balance == Balance::shared) return fds;
+  for (const Slot& slot : found->second.slots) {
+    if (!slot.owner) fds.push_back(slot.fd.get());  // with rr nobody owns the one there is
+  }
+  return fds;
 }
 
 std::string SocketListeners::data(std::uint64_t app_id, const std::string& key) const {
-  const auto found = sockets_.find(Name(app_id, key));
-  return found != sockets_.end() ? found->second.data : std::string();
+  const auto found = groups_.find(Name(app_id, key));
+  return found != groups_.end() ? found->second.data : std::string();
 }
 
 void SocketListeners::set_data(std::uint64_t app_id, const std::string& key,
                                const std::string& json) {
-  const auto found = sockets_.find(Name(app_id, key));
-  if (found == sockets_.end()) return;
+  const auto found = groups_.find(Name(app_id, key));
+  if (found == groups_.end()) return;
   found->second.data = json;
-  if (events_.on_stored)
-    events_.on_stored({app_id, found->first.second, found->second.data, found->second.fd.get()});
+  store(found->first, found->second, 0);
+}
+
+std::vector<ListenerStatus> SocketListeners::status(std::uint64_t app_id) const {
+  std::vector<ListenerStatus> list;
+  const auto [first, last] = groups_of(app_id);
+  for (auto at = first; at != last; ++at) {
+    const Group& group = at->second;
+    ListenerStatus one{at->first.second, describe_socket(group.slots.front().fd.get()),
+                       group.balance, group.remark, 0};
+    for (const Slot& slot : group.slots) one.queued += accept_queue_length(slot.fd.get());
+    list.push_back(std::move(one));
+  }
+  return list;
 }
 
 void SocketListeners::close_app(std::uint64_t app_id) {
-  for (auto at = sockets_.lower_bound(Name(app_id, ""));
-       at != sockets_.end() && at->first.first == app_id;) {
-    auto node = sockets_.extract(at++);
-    const Place& place = node.mapped().place;
-    struct stat file {};
-    if (!place.path.empty() && ::lstat(place.path.c_str(), &file) == 0 &&
-        file.st_dev == place.device && file.st_ino == place.inode) {
-      ::unlink(place.path.c_str());
+  for (auto at = groups_.lower_bound(Name(app_id, ""));
+       at != groups_.end() && at->first.first == app_id;) {
+    const auto node = groups_.extract(at++);
+    const Group& group = node.mapped();
+    remove_socket_file(group.place);
+    for (std::size_t i = 0; i < group.slots.size(); ++i) {
+      if (events_.on_removed) events_.on_removed(entry_of(node.key(), group, i));
     }
-    if (events_.on_removed) events_.on_removed(app_id, node.key().second);
+    if (events_.on_attendance_changed) events_.on_attendance_changed(app_id, node.key().second);
   }
+  stages_.erase(stages_.lower_bound({app_id, RunId{}}), stages_.lower_bound({app_id + 1, RunId{}}));
 }
 
-void SocketListeners::restore(std::uint64_t app_id, const std::string& key, const std::string& data,
-                              UniqueFd fd) {
-  Place place = place_of(fd.get());
-  sockets_.insert_or_assign(Name(app_id, key), Socket{std::move(fd), data, std::move(place)});
+SocketListeners::Entry SocketListeners::entry_of(const Name& name, const Group& group,
+                                                 std::size_t index) {
+  Entry entry{name.first, name.second, group.balance, index, group.slots[index].owner, {}, {}};
+  if (index == 0) {
+    entry.remark = group.remark;
+    entry.data = group.data;
+  }
+  return entry;
+}
+
+void SocketListeners::store(const Name& name, const Group& group, std::size_t index) const {
+  if (events_.on_stored)
+    events_.on_stored(entry_of(name, group, index), group.slots[index].fd.get());
+}
+
+void SocketListeners::restore(const Entry& entry, UniqueFd fd) {
+  Group& group = groups_[Name(entry.app_id, entry.key)];
+  group.balance = entry.balance;
+  if (entry.index == 0) {
+    group.remark = entry.remark;
+    group.data = entry.data;
+    group.place = place_of_socket(fd.get());
+  }
+  if (group.slots.size() <= entry.index) group.slots.resize(entry.index + 1);
+  Slot& slot = group.slots[entry.index];
+  slot.fd = std::move(fd);
+  slot.owner = entry.owner;
+  if (entry.owner) slot.last_pm_id = entry.owner->pm_id;
 }
 
 }  // namespace pmx

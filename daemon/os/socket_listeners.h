@@ -1,38 +1,51 @@
-// SocketListeners: the ListenerSet of real sockets, policy "shared": one socket per app and key.
-// Each is meant to lie in the keeper's fd store as well, so that its accept queue outlives the
-// daemon. Control thread only; no call blocks.
+// SocketListeners: the ListenerSet of real sockets. Each is meant to lie in the keeper's fd store
+// as well, so that its accept queue outlives the daemon. Control thread only; no call blocks.
+//
+// `slots`: the index of a socket in the kernel's SO_REUSEPORT group is its place in the order of
+// listen(), and closing one would move the last into its place. So the sockets of a group are only
+// ever added, one when no slot is free, and closed together with the app's end. Nobody else may be
+// in the group: the port is claimed plainly first, and a stranger who came later keeps the group
+// from growing (a further run then shares another's slot).
 #pragma once
-
-#include <sys/types.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/base/unique_fd.h"
+#include "daemon/os/listening_socket.h"
 #include "daemon/ports/listener_set.h"
 
 namespace pmx {
 
 class SocketListeners : public ListenerSet {
  public:
-  static constexpr std::size_t kMaxPerApp =
-      256;  // then acquire gives EMFILE: an app that listens on ever new ports
+  // Then acquire gives EMFILE: an app that listens on ever new ports.
+  static constexpr std::size_t kMaxPerApp = 256;
 
+  // One socket, as it is stored.
   struct Entry {
-    std::uint64_t app_id;
-    const std::string& key;
-    const std::string& data;
-    int fd;  // borrowed
+    std::uint64_t app_id = 0;
+    std::string key = {};
+    Balance balance = Balance::shared;
+    std::size_t index = 0;            // in the group
+    std::optional<RunId> owner = {};  // slots only
+    std::string remark = {};          // of the key; in the entry of index 0 only
+    std::string data = {};            // likewise
   };
-  // Both run within the call that changes the set and must not call it back. Neither runs for
+  // All run within the call that changes the set, may be empty, and must not change it. None runs for
   // restore().
   struct Events {
-    std::function<void(const Entry&)> on_stored;  // new, or its data changed
-    std::function<void(std::uint64_t app_id, const std::string& key)> on_removed;
+    std::function<void(const Entry&, int fd)> on_stored;  // new, or something of it changed
+    std::function<void(const Entry&)> on_removed;
+    // Sockets of this key have, or no longer have, somebody who accepts.
+    std::function<void(std::uint64_t app_id, const std::string& key)> on_attendance_changed;
   };
 
   explicit SocketListeners(Events events) : events_(std::move(events)) {}
@@ -44,43 +57,65 @@ class SocketListeners : public ListenerSet {
   // the port it got. A Unix path that nobody serves is replaced.
   ListenResult acquire(std::uint64_t app_id, RunId run, const std::string& key,
                        const ListenRequest& request) override;
-  void release(std::uint64_t, RunId, const std::string&) override {}
-  void admit(std::uint64_t, RunId) override {}
-  void retire(std::uint64_t, RunId) override {}
-  void leave(std::uint64_t, RunId) override {}
-  [[nodiscard]] int queued(std::uint64_t, RunId) const override { return 0; }
-  [[nodiscard]] std::vector<int> ports(std::uint64_t, RunId) const override { return {}; }
-  [[nodiscard]] std::vector<int> unattended(std::uint64_t, const std::string&) const override {
-    return {};
-  }
-  [[nodiscard]] std::vector<ListenerStatus> status(std::uint64_t) const override { return {}; }
+  void rejoin(std::uint64_t app_id, RunId run, const std::string& key) override;
+  void release(std::uint64_t app_id, RunId run, const std::string& key) override;
+  void admit(std::uint64_t app_id, RunId run) override;
+  void retire(std::uint64_t app_id, RunId run) override;
+  void leave(std::uint64_t app_id, RunId run) override;
+  [[nodiscard]] int queued(std::uint64_t app_id, RunId run) const override;
+  [[nodiscard]] std::vector<int> ports(std::uint64_t app_id, RunId run) const override;
+  [[nodiscard]] std::vector<int> unattended(std::uint64_t app_id,
+                                            const std::string& key) const override;
+  [[nodiscard]] std::vector<RunId> live(std::uint64_t app_id,
+                                        const std::string& key) const override;
   std::string data(std::uint64_t app_id, const std::string& key) const override;
   void set_data(std::uint64_t app_id, const std::string& key, const std::string& json) override;
+  [[nodiscard]] std::vector<ListenerStatus> status(std::uint64_t app_id) const override;
   void close_app(std::uint64_t app_id) override;
 
-  // Takes back a socket from the fd store; `key` and `data` as stored. One already there is
+  // Takes back a socket from the fd store, in any order; `entry` as stored. One already there is
   // replaced.
-  void restore(std::uint64_t app_id, const std::string& key, const std::string& data, UniqueFd fd);
+  void restore(const Entry& entry, UniqueFd fd);
 
  private:
-  // Where a Unix socket is in the file system. The inode tells whether the path is still ours when
-  // it is to be removed.
-  struct Place {
-    std::string path;  // empty: none
-    dev_t device = 0;
-    ino_t inode = 0;
-  };
-  struct Socket {
+  struct Slot {
     UniqueFd fd;
+    std::optional<RunId> owner;
+    std::optional<int> last_pm_id;
+  };
+  struct Group {
+    Balance balance = Balance::shared;
+    int backlog = 0;
+    std::string remark;
     std::string data;
-    Place place;
+    SocketPlace place;
+    std::vector<Slot> slots;  // shared and rr: one
+    std::set<RunId> members;  // shared and rr
+    std::vector<std::size_t> steered;
   };
   using Name = std::pair<std::uint64_t, std::string>;
+  using Groups = std::map<Name, Group>;
+  enum class Stage { admitted, retired };
 
-  static Place place_of(int fd);
+  // What an app has: [first, second).
+  std::pair<Groups::iterator, Groups::iterator> groups_of(std::uint64_t app_id);
+  [[nodiscard]] std::pair<Groups::const_iterator, Groups::const_iterator> groups_of(
+      std::uint64_t app_id) const;
+  ListenResult open_group(const Name& name, const ListenRequest& request);
+  ListenResult give_slot(const Name& name, Group& group, RunId run);
+  bool add_slot(const Name& name, Group& group);
+  [[nodiscard]] int strangers_in(const Group& group) const;
+  void set_owner(const Name& name, Group& group, std::size_t index, std::optional<RunId> owner);
+  void free_slots(const Name& name, Group& group, RunId run);
+  void set_stage(std::uint64_t app_id, RunId run, Stage stage);
+  void steer_group(const Name& name, Group& group);
+  [[nodiscard]] std::vector<RunId> live_runs(std::uint64_t app_id, const Group& group) const;
+  static Entry entry_of(const Name& name, const Group& group, std::size_t index);
+  void store(const Name& name, const Group& group, std::size_t index) const;
 
   Events events_;
-  std::map<Name, Socket> sockets_;
+  Groups groups_;
+  std::map<std::pair<std::uint64_t, RunId>, Stage> stages_;
 };
 
 }  // namespace pmx

@@ -65,6 +65,8 @@ class ListenerSet {
   // key get the same socket again.
   virtual ListenResult acquire(std::uint64_t app_id, RunId run, const std::string& key,
                                const ListenRequest& request) = 0;
+  // After the daemon was replaced: `run` serves this key already. Without effect if nobody knows it.
+  virtual void rejoin(std::uint64_t app_id, RunId run, const std::string& key) = 0;
   // The run closed its server: its slot is free, others get its share.
   virtual void release(std::uint64_t app_id, RunId run, const std::string& key) = 0;
 
@@ -83,6 +85,10 @@ class ListenerSet {
   // Sockets of this key from which no run accepts: all free slots, or with `rr` the one socket.
   [[nodiscard]] virtual std::vector<int> unattended(std::uint64_t app_id,
                                                     const std::string& key) const = 0;
+
+  // The runs that get new connections of this key now.
+  [[nodiscard]] virtual std::vector<RunId> live(std::uint64_t app_id,
+                                                const std::string& key) const = 0;
 
   // Text that the first worker gave and every later one must get back (TLS ticket keys). Kept with
   // the socket. Empty if none.

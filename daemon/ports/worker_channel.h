@@ -14,12 +14,14 @@
 
 namespace pmx {
 
-// Each but on_note_changed may destroy the channel. Text is valid during the call only.
+// Each but on_note_changed and on_problem may destroy the channel. Text is valid during the call only.
 struct ChannelEvents {
   std::function<void()> on_listening;                     // a server of this worker is up
   std::function<void(std::string_view json)> on_message;  // one JSON value
   std::function<void()> on_closed;  // last event; after disconnect(): all its work is done
   std::function<void()> on_note_changed;
+  std::function<void(const std::string& text)>
+      on_problem;  // why it does not get a socket, for people
 };
 
 class WorkerChannel {

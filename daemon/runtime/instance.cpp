@@ -93,11 +93,17 @@ void Instance::perform(const InstanceEffect& effect) {
     }
     void operator()(const effect::CancelReadyTimer&) const { self.ready_timer_.cancel(); }
     void operator()(const effect::Changed&) const {
+      self.admit_if_online();
       self.record();
       self.events_.changed();
     }
   };
   std::visit(Performer{*this}, effect);
+}
+
+void Instance::admit_if_online() {
+  if (current_ && fsm_.state() == InstanceState::online)
+    ports_.listeners.admit(identity_.app_id, current_->run);
 }
 
 void Instance::arm(asio::steady_timer& timer, Millis delay, InstanceEvent event) {
@@ -129,6 +135,7 @@ void Instance::begin_stop() {
     handle(StopFinished{});
     return;
   }
+  ports_.listeners.retire(identity_.app_id, current_->run);
   end(*current_, StopPurpose::stop, [this](bool gone, const std::string& reason) {
     if (!gone) {
       if (current_) current_->stopper.reset();
@@ -223,6 +230,9 @@ void Instance::open_channel(Incarnation& incarnation, UniqueFd fd, const AppSpec
   events.on_note_changed = [this, generation] {
     if (const Incarnation* changed = find(generation)) remember(*changed);
   };
+  events.on_problem = [this](const std::string& text) {
+    ports_.log(fmt::format("{} ({}): {}", spec_->name, identity_.pm_id, text));
+  };
   const WorkerIdentity identity{identity_.app_id, incarnation.run,
                                 spec.exec_mode == ExecMode::cluster, spec.balance};
   incarnation.channel = ports_.channels.open(std::move(fd), identity, note, std::move(events));
@@ -269,6 +279,8 @@ void Instance::channel_closed(std::uint32_t generation) {
 
 void Instance::exited(const ProcessExit& exit) {
   ports_.processes.remove_main(exit.pid);
+  // Before anything else: connections must not wait for the dead.
+  ports_.listeners.leave(identity_.app_id, exit.run);
   Incarnation* incarnation = find(exit.run.generation);
   if (incarnation == nullptr) {
     ports_.spawner.forget(exit.run);
@@ -362,6 +374,8 @@ void Instance::promote_candidate() {
   set_role(*current_, Incarnation::Role::current);
   started_at_ = current_->started_at;
   if (candidate_spec_) set_spec(std::exchange(candidate_spec_, nullptr));
+  // The new one is in rotation before the old one is out of it.
+  ports_.listeners.admit(identity_.app_id, current_->run);
   if (old) {
     set_role(*old, Incarnation::Role::retiring);
     retire(std::move(old), StopPurpose::retire);
@@ -376,6 +390,7 @@ void Instance::retire(std::unique_ptr<Incarnation> incarnation, StopPurpose purp
 }
 
 void Instance::end_retired(Incarnation& incarnation, StopPurpose purpose) {
+  ports_.listeners.retire(identity_.app_id, incarnation.run);
   const std::uint32_t generation = incarnation.run.generation;
   end(incarnation, purpose, [this, generation](bool gone, const std::string& reason) {
     if (!gone)

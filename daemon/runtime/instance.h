@@ -91,6 +91,8 @@ class Instance {
   void spawn_current();
   void begin_stop();
   void sweep();
+  // Online: it gets its share of new connections.
+  void admit_if_online();
   void arm(asio::steady_timer& timer, Millis delay, InstanceEvent event);
   void record();
 

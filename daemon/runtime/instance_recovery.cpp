@@ -90,6 +90,7 @@ void Instance::recover(const InstanceRecord& record, std::vector<AdoptedRun> run
     } else {
       if (!known && incarnation->role == Incarnation::Role::current) last_exit = exit->status;
       ports_.processes.remove_main(incarnation->pid);
+      ports_.listeners.leave(identity_.app_id, id);
       ports_.spawner.forget(id);
     }
   }
@@ -138,6 +139,7 @@ void Instance::recover(const InstanceRecord& record, std::vector<AdoptedRun> run
     if (record.wanted) start();
     return;
   }
+  admit_if_online();
   const InstanceStep step = fsm_.resume(ports_.clock.now());
   for (const InstanceEffect& effect : step.effects) perform(effect);
   if (missed) {

@@ -179,8 +179,12 @@ class Bench {
   std::optional<SocketListeners> listeners{
       std::in_place,
       SocketListeners::Events{
-          [this](const SocketListeners::Entry& entry) { stored[entry.key] = entry.data; },
-          [this](std::uint64_t, const std::string& key) { stored.erase(key); }}};
+          [this](const SocketListeners::Entry& entry, int) { stored[entry.key] = entry.data; },
+          [this](const SocketListeners::Entry& entry) { stored.erase(entry.key); },
+          [this](std::uint64_t app, const std::string& key) {
+            handout.attendance_changed(app, key);
+          }}};
+  ConnectionHandout handout{io, *listeners};
 
  private:
   std::string node_;
@@ -232,9 +236,9 @@ class Worker {
     events.on_message = [this](std::string_view json) { messages.emplace_back(json); };
     events.on_closed = [this](std::string_view reason) { closed_reason = reason; };
     events.on_snapshot_changed = [this] { ++snapshots; };
-    primary = std::make_unique<NodePrimary>(bench_.io, std::move(channel),
-                                            WorkerIdentity{kApp, {0, 1}, cluster, Balance::shared},
-                                            *bench_.listeners, std::move(events), first_seq);
+    primary = std::make_unique<NodePrimary>(
+        bench_.io, std::move(channel), WorkerIdentity{kApp, {0, 1}, cluster, Balance::shared},
+        *bench_.listeners, bench_.handout, std::move(events), first_seq);
   }
 
   bool got(const std::string& message) const {

@@ -108,6 +108,7 @@ TEST_CASE(
 TEST_CASE("an event may destroy the primary") {
   asio::io_context io;
   SocketListeners listeners({});
+  ConnectionHandout handout(io, listeners);
   for (const std::string text :
        {"1\n2\n", "{\"cmd\":\"NODE_CLUSTER\",\"act\":\"online\"}\n1\n", ""}) {
     Pair pair = make_pair();
@@ -120,10 +121,15 @@ TEST_CASE("an event may destroy the primary") {
       primary.reset();
       seen = long_enough_for_the_heap;  // the event's own captures must live on
     };
-    primary = std::make_unique<NodePrimary>(
-        io, std::move(pair.ours), WorkerIdentity{kApp, {0, 1}, true, Balance::shared}, listeners,
-        WorkerEvents{
-            end, {}, [end](std::string_view) { end(); }, [end](std::string_view) { end(); }, {}});
+    primary = std::make_unique<NodePrimary>(io, std::move(pair.ours),
+                                            WorkerIdentity{kApp, {0, 1}, true, Balance::shared},
+                                            listeners, handout,
+                                            WorkerEvents{end,
+                                                         {},
+                                                         [end](std::string_view) { end(); },
+                                                         [end](std::string_view) { end(); },
+                                                         {},
+                                                         {}});
     if (text.empty()) {
       pair.theirs.reset();
     } else {
@@ -140,9 +146,10 @@ TEST_CASE("an event may destroy the primary") {
 TEST_CASE("snapshots: bounded, and any text may be restored") {
   asio::io_context io;
   SocketListeners listeners({});
+  ConnectionHandout handout(io, listeners);
   Pair pair = make_pair();
   NodePrimary primary(io, std::move(pair.ours), WorkerIdentity{kApp, {0, 1}, true, Balance::shared},
-                      listeners, {});
+                      listeners, handout, {});
   for (const std::string text : {"", "olx", "ol\na\nb", "x"}) {
     primary.restore(text);
     CHECK(primary.snapshot() == text);

@@ -336,7 +336,7 @@ TEST_CASE("adoption: a new primary on a kept duplicate goes on") {
     REQUIRE(::recv(dup.get(), begin, sizeof(begin), MSG_WAITALL) == sizeof(begin));
     CHECK(worker.messages.empty());
 
-    bench.listeners->restore(kApp, key, "", std::move(socket));
+    bench.listeners->restore({.app_id = kApp, .key = key}, std::move(socket));
     worker.adopt(worker.dup(), true, NodePrimary::kSequenceStep);
     worker.primary->restore(snapshot);
     CHECK(worker.primary->listening());

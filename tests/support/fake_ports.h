@@ -208,6 +208,7 @@ class FakeListenerSet final : public ListenerSet {
   ListenResult acquire(std::uint64_t, RunId, const std::string&, const ListenRequest&) override {
     return {};
   }
+  void rejoin(std::uint64_t, RunId, const std::string&) override {}
   void release(std::uint64_t, RunId, const std::string&) override {}
   void admit(std::uint64_t, RunId run) override { steer("admit", run); }
   void retire(std::uint64_t, RunId run) override { steer("retire", run); }
@@ -215,6 +216,9 @@ class FakeListenerSet final : public ListenerSet {
   [[nodiscard]] int queued(std::uint64_t, RunId) const override { return 0; }
   [[nodiscard]] std::vector<int> ports(std::uint64_t, RunId) const override { return {}; }
   [[nodiscard]] std::vector<int> unattended(std::uint64_t, const std::string&) const override {
+    return {};
+  }
+  [[nodiscard]] std::vector<RunId> live(std::uint64_t, const std::string&) const override {
     return {};
   }
   [[nodiscard]] std::vector<ListenerStatus> status(std::uint64_t) const override { return {}; }
