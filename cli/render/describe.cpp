@@ -175,6 +175,7 @@ std::string describe(const InstanceStatus& one, const ListStyle& style) {
     rows.add("instance",
              fmt::format("{}={} of {}", spec.instance_var, one.instance_number, spec.instances));
     add_policy(rows, spec);
+    for (const std::string& socket : one.detail->sockets) rows.add("socket", socket);
   }
   rows.add("watch & reload", "no");
   rows.add("created at", time_text(one.created_at));

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/clock.h"
 #include "common/model/app_spec.h"
@@ -47,7 +48,8 @@ struct InstanceStatus {
     std::string out_path;
     std::string error_path;
     std::string pid_path;
-    std::string unique_id;  // UUID, one per instance
+    std::string unique_id;             // UUID, one per instance
+    std::vector<std::string> sockets;  // of the app: "tcp 127.0.0.1:3000, slots"
   };
   std::optional<Detail> detail;
 };

@@ -221,7 +221,8 @@ void to_json(json& out, const InstanceStatus& value) {
                          {"out_path", value.detail->out_path},
                          {"error_path", value.detail->error_path},
                          {"pid_path", value.detail->pid_path},
-                         {"unique_id", value.detail->unique_id}};
+                         {"unique_id", value.detail->unique_id},
+                         {"sockets", value.detail->sockets}};
   }
 }
 
@@ -255,7 +256,8 @@ void from_json(const json& in, InstanceStatus& value) {
       .optional("out_path", d.out_path)
       .optional("error_path", d.error_path)
       .optional("pid_path", d.pid_path)
-      .optional("unique_id", d.unique_id);
+      .optional("unique_id", d.unique_id)
+      .optional("sockets", d.sockets);
 }
 
 }  // namespace pmx

@@ -232,6 +232,7 @@ void Instance::open_channel(Incarnation& incarnation, UniqueFd fd, const AppSpec
   };
   events.on_problem = [this](const std::string& text) {
     ports_.log(fmt::format("{} ({}): {}", spec_->name, identity_.pm_id, text));
+    problem_ = text;
   };
   const WorkerIdentity identity{identity_.app_id, incarnation.run,
                                 spec.exec_mode == ExecMode::cluster, spec.balance};
@@ -260,6 +261,7 @@ void Instance::became_ready(std::uint32_t generation) {
   Incarnation* incarnation = find(generation);
   if (incarnation == nullptr || std::exchange(incarnation->ready, true)) return;
   remember(*incarnation);
+  problem_.clear();
   if (incarnation == current_.get()) {
     handle(Ready{});
   } else if (incarnation == candidate_.get()) {
@@ -419,6 +421,7 @@ InstanceStatus Instance::status(bool detail) const {
   status.user = spec_->user;
   status.state = fsm_.state();
   status.reason = fsm_.reason();
+  if (!problem_.empty()) status.reason += "; " + problem_;
   status.ever_spawned = ever_spawned_;
   status.started_at = started_at_;
   status.created_at = identity_.created_at;
@@ -439,6 +442,12 @@ InstanceStatus Instance::status(bool detail) const {
     more.error_path = paths_.error;
     more.pid_path = paths_.pid;
     more.unique_id = identity_.unique_id;
+    for (const ListenerStatus& one : ports_.listeners.status(identity_.app_id)) {
+      more.sockets.push_back(
+          fmt::format("{}, {}{}{}", one.address, to_string(one.balance),
+                      one.queued > 0 ? fmt::format(", {} connections wait", one.queued) : "",
+                      one.remark.empty() ? "" : ", " + one.remark));
+    }
   }
   return status;
 }

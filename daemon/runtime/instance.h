@@ -128,6 +128,7 @@ class Instance {
   bool handling_ = false;
   bool frozen_ = false;
   bool ever_spawned_ = false;
+  std::string problem_;  // why the last run did not get the socket it asked for
   WallMillis started_at_ = 0;
   std::uint32_t generation_ = 0;  // highest used
   std::unique_ptr<Incarnation> current_;

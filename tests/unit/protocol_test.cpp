@@ -94,7 +94,8 @@ InstanceStatus full_status() {
   status.last_exit = ExitStatus{ExitStatus::Kind::signalled, 11, true};
   status.cpu_percent = 12.5;
   status.memory_bytes = 1U << 30U;
-  status.detail = InstanceStatus::Detail{full_spec(), "/o", "/e", "/p", "uuid"};
+  status.detail =
+      InstanceStatus::Detail{full_spec(), "/o", "/e", "/p", "uuid", {"tcp 1.2.3.4:5, slots"}};
   return status;
 }
 
