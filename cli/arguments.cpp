@@ -79,8 +79,9 @@ void Arguments::number(const std::string& names, std::optional<int>& value, cons
 
 void Arguments::list(const std::string& names, std::vector<std::string>& values,
                      const std::string& what, const std::string& help) {
-  parser_->remember(
-      parser_->app.add_option(names, values, help)->type_name(what)->expected(1)->take_all());
+  parser_->remember(parser_->app.add_option(names, values, help)->type_name(what))
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->allow_extra_args(false);
 }
 
 void Arguments::words(const std::string& name, std::vector<std::string>& value, std::size_t least,

@@ -15,6 +15,7 @@
 #include "common/config/launch_target.h"
 #include "common/config/package_json.h"
 #include "common/config/words.h"
+#include "common/model/declared_socket.h"
 
 namespace pmx {
 namespace {
@@ -84,6 +85,14 @@ void check_name(const std::string& name) {
   }
 }
 
+void check_sockets(const AppSpec& spec) {
+  for (const std::string& socket : spec.listen) (void)parse_declared_socket(socket);
+  if (spec.listen.empty() || spec.exec_mode != ExecMode::cluster || !is_node(spec.interpreter))
+    return;
+  refuse("listen: a Node app in cluster mode asks for its ports itself, with server.listen()",
+         "leave listen out, or use fork mode (-x) and server.listen({fd: 3})");
+}
+
 // At a boundary of UTF-8 characters.
 std::string shortened(std::string name) {
   if (name.size() <= kLongestName) return name;
@@ -147,6 +156,7 @@ AppSpec make_app_spec(const LaunchRequest& request) {
         spec.shell ? request.target : absolute_path(request.target, spec.cwd, home_dir)));
   }
   check_name(spec.name);
+  check_sockets(spec);
   spec.version = nearest_package_version(target.directory);
   spec.out_file = log_file(spec.out_file, spec.cwd, home_dir);
   spec.error_file = log_file(spec.error_file, spec.cwd, home_dir);

@@ -146,19 +146,6 @@ ListenRequest listen_request(const Object& frame) {
   return request;
 }
 
-std::string listener_key(const ListenRequest& request, std::int64_t index) {
-  const bool path = request.kind == ListenRequest::Kind::unix_stream;
-  const std::string_view kind = path                                       ? "unix"
-                                : request.kind == ListenRequest::Kind::udp ? "udp"
-                                                                           : "tcp";
-  if (path) return fmt::format("{}:{}", kind, request.address.value_or(""));
-  std::string key = fmt::format("{}:{}:{}", kind, request.address.value_or("*"), request.port);
-  if (request.address) key += fmt::format(":{}", request.family);
-  if (request.ipv6_only) key += ":only6";
-  if (request.port == 0) key += fmt::format(":#{}", index);
-  return key;
-}
-
 Frame query_server(const Object& frame) {
   QueryServer query;
   const auto seq = frame.integer("seq");

@@ -17,7 +17,7 @@ namespace pmx {
 namespace {
 
 constexpr std::size_t kStackBytes = std::size_t{64} * 1024;
-constexpr int kFirstUnwanted = 4;
+constexpr int kFirstSocket = 3;
 
 // The sanitizer would leave marks for this stack in memory that parent and child share.
 #define PMX_IN_CHILD __attribute__((no_sanitize("address", "undefined"), noinline))
@@ -44,17 +44,29 @@ PMX_IN_CHILD void reset_signals() noexcept {
   }
 }
 
+PMX_IN_CHILD void write_number(char* out, int number) noexcept {
+  int size = 1;
+  for (int rest = number; rest >= 10; rest /= 10) ++size;
+  out[size] = '\0';
+  for (; size > 0; number /= 10) out[--size] = static_cast<char>('0' + number % 10);
+}
+
 PMX_IN_CHILD int run_child(void* argument) noexcept {
   auto* plan = static_cast<ChildPlan*>(argument);
   reset_signals();
   if (::setsid() < 0) return fail(plan, "setsid");
   if (::dup2(plan->input, 0) < 0 || ::dup2(plan->output, 1) < 0 || ::dup2(plan->error, 2) < 0)
     return fail(plan, "redirect");
-  if (plan->channel >= 0) {
-    if (::dup2(plan->channel, 3) < 0) return fail(plan, "channel");
+  int next = kFirstSocket;
+  for (int i = 0; i < plan->socket_count; ++i) {
+    if (::dup2(plan->sockets[i], next++) < 0) return fail(plan, "sockets");
   }
-  const unsigned first = plan->channel >= 0 ? kFirstUnwanted : kFirstUnwanted - 1;
-  if (::close_range(first, ~0U, CLOSE_RANGE_CLOEXEC) != 0) return fail(plan, "close_range");
+  if (plan->channel >= 0) {
+    if (::dup2(plan->channel, next++) < 0) return fail(plan, "channel");
+  }
+  if (::close_range(static_cast<unsigned>(next), ~0U, CLOSE_RANGE_CLOEXEC) != 0)
+    return fail(plan, "close_range");
+  if (plan->listen_pid != nullptr) write_number(plan->listen_pid, ::getpid());
   if (plan->open_files != 0) {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {

@@ -15,12 +15,16 @@ struct ChildPlan {
   char* const* argv = nullptr;
   char* const* envp = nullptr;
   const char* cwd = nullptr;
-  // Sources of the descriptors 0 to 3, all above 3; channel may be -1.
+  // Sources of the descriptors from 0 on, all above those they are placed at; channel may be -1.
   int input = -1;
   int output = -1;
   int error = -1;
-  int channel = -1;
-  rlim_t open_files = 0;  // soft RLIMIT_NOFILE for the child; 0 = as ours
+  const int* sockets = nullptr;  // from 3 on
+  int socket_count = 0;
+  int channel = -1;            // behind them
+  char* listen_pid = nullptr;  // where in `envp` the child writes its pid: room for 10 digits and
+                               // the end of the text
+  rlim_t open_files = 0;       // soft RLIMIT_NOFILE for the child; 0 = as ours
   mode_t umask = 022;
 
   // Filled in by the child if it fails.

@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/model/declared_socket.h"
 #include "common/sys/pidfd.h"
 #include "common/sys/proc_fs.h"
 #include "daemon/os/child_exec.h"
@@ -21,7 +22,9 @@
 namespace pmx {
 namespace {
 
-constexpr int kFirstFreeFd = 10;  // above everything that is placed in a child
+// Above everything that is placed in a child: 0 to 2, declared sockets, the channel.
+constexpr int kFirstFreeFd = 3 + static_cast<int>(DeclaredSocket::kMostPerApp) + 1;
+constexpr std::string_view kListenPid = "LISTEN_PID=";
 
 UniqueFd duplicate_high(int fd) {
   UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, kFirstFreeFd));
@@ -54,6 +57,7 @@ class StringArray {
  public:
   void add(std::string text) { texts_.push_back(std::move(text)); }
   // Valid until the next add.
+  char* last() { return texts_.back().data(); }
   char* const* data() {
     pointers_.clear();
     for (std::string& text : texts_) pointers_.push_back(text.data());
@@ -159,6 +163,13 @@ std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& reques
     for (const std::string& argument : request.argv) argv.add(argument);
     StringArray env;
     for (const auto& [name, value] : request.env) env.add(fmt::format("{}={}", name, value));
+    std::vector<UniqueFd> sockets;
+    std::vector<int> socket_numbers;
+    for (const int socket : request.sockets) {
+      sockets.push_back(duplicate_high(socket));
+      socket_numbers.push_back(sockets.back().get());
+    }
+    if (!sockets.empty()) env.add(fmt::format("{}{:010}", kListenPid, 0));
     ChildPlan plan;
     plan.program = request.program.c_str();
     plan.argv = argv.data();
@@ -168,6 +179,9 @@ std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& reques
     plan.output = out.get();
     plan.error = error.get();
     plan.channel = theirs.get();
+    plan.sockets = socket_numbers.data();
+    plan.socket_count = static_cast<int>(socket_numbers.size());
+    if (!sockets.empty()) plan.listen_pid = env.last() + kListenPid.size();
     plan.open_files = inherited_.open_files;
     plan.umask = inherited_.umask;
 

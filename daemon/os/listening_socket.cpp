@@ -100,7 +100,8 @@ bool is_stale(const std::string& path, const Address& address) {
   return probe && ::connect(probe.get(), address.get(), address.size) != 0 && errno == ECONNREFUSED;
 }
 
-bool widen_permissions(const std::string& path, const ListenRequest& request) {
+bool set_permissions(const std::string& path, const ListenRequest& request) {
+  if (request.mode) return ::chmod(path.c_str(), *request.mode) == 0;
   mode_t wanted = 0;
   if (request.readable_all) wanted |= S_IRUSR | S_IRGRP | S_IROTH;
   if (request.writable_all) wanted |= S_IWUSR | S_IWGRP | S_IWOTH;
@@ -123,7 +124,7 @@ Made open_unix(const ListenRequest& request) {
   if (error != 0) return failed(error);
   const bool is_abstract = path.front() == '\0';
   if (::listen(fd.get(), backlog_of(request)) != 0 ||
-      (!is_abstract && !widen_permissions(path, request))) {
+      (!is_abstract && !set_permissions(path, request))) {
     error = errno;
     if (!is_abstract) ::unlink(path.c_str());
     return failed(error);

@@ -1,7 +1,7 @@
 // ListenerSet: the sockets that an app's instances share. Bound once per app, they outlive
 // instances, reloads and (in the keeper's fd store) the daemon.
 //
-// A socket has a key, which is its user's identity for the port (see node_primary.h), and a policy.
+// A socket has a key, which is the identity of the port among the app's (listener_key), and a policy.
 // With `slots` every run that asks gets a socket of its own out of one SO_REUSEPORT group, and the
 // kernel deals new connections out to the sockets of admitted runs only; with `shared` and `rr` all
 // runs get the same one.
@@ -11,6 +11,8 @@
 // those that are not retired, so that a first start loses nothing. Connections in a slot whose run
 // has left wait for the next run, which gets that slot first, or for unattended().
 #pragma once
+
+#include <sys/types.h>
 
 #include <cstdint>
 #include <optional>
@@ -34,12 +36,17 @@ struct ListenRequest {
   bool ipv6_only = false;
   bool reuse_address = false;  // UDP only
   int backlog = 511;
-  bool readable_all = false;  // Unix path permissions
+  std::optional<mode_t> mode = {};  // Unix path permissions, exactly
+  bool readable_all = false;        // or at least
   bool writable_all = false;
   Balance balance = Balance::shared;  // wished; TCP only, other kinds are always shared
 
   friend bool operator==(const ListenRequest&, const ListenRequest&) = default;
 };
+
+// The key of a request, the same for every way in which a program asks. `index` counts the asker's
+// sockets with port 0, each of which is another port.
+std::string listener_key(const ListenRequest& request, std::int64_t index);
 
 struct ListenResult {
   int error = 0;  // positive errno; 0 = `fd` is valid

@@ -32,8 +32,10 @@ struct SpawnRequest {
   std::vector<std::string> argv;  // with argv[0]
   Env env;                        // complete
   std::string cwd;
-  bool channel =
-      true;          // Node's IPC channel on fd 3 (NODE_CHANNEL_FD is set in `env` by the caller)
+  bool channel = true;  // Node's IPC channel (NODE_CHANNEL_FD is set in `env` by the caller)
+  // Borrowed listening sockets: descriptors 3, 4, ... of the process, announced by LISTEN_FDS,
+  // LISTEN_PID and LISTEN_FDNAMES (sd_listen_fds(3)); the channel comes behind them.
+  std::vector<int> sockets;
   std::string note;  // kept beside the process for a later daemon, at most 500 bytes
 };
 

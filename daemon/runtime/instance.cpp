@@ -6,6 +6,7 @@
 #include <csignal>
 #include <utility>
 
+#include "daemon/runtime/declared_sockets.h"
 #include "daemon/runtime/stopper.h"
 
 namespace pmx {
@@ -201,9 +202,17 @@ std::unique_ptr<Incarnation> Instance::spawn(const AppSpec& spec, Incarnation::R
   request.env = environment(spec, generation_);
   request.cwd = spec.cwd;
   request.note = note_of(*incarnation);
+  if (has_declared_sockets(spec)) {
+    if (const auto why = add_declared_sockets(ports_.listeners, identity_.app_id, spec, request)) {
+      failure = *why;
+      ports_.listeners.leave(identity_.app_id, request.run);
+      return nullptr;
+    }
+  }
   auto result = ports_.spawner.spawn(request);
   if (const auto* error = std::get_if<SpawnError>(&result)) {
     failure = error->describe();
+    ports_.listeners.leave(identity_.app_id, request.run);
     return nullptr;
   }
   auto& process = std::get<Process>(result);

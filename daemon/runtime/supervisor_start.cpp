@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/model/declared_socket.h"
 #include "daemon/runtime/supervisor.h"
 #include "daemon/runtime/wait.h"
 
@@ -24,6 +25,9 @@ void check(const AppSpec& spec) {
     refuse(
         fmt::format("instances must be 1 to {}, not {}", AppSpec::kMaxInstances, spec.instances));
   }
+  if (spec.listen.size() > DeclaredSocket::kMostPerApp)
+    refuse(fmt::format("listen: at most {} sockets", DeclaredSocket::kMostPerApp));
+  for (const std::string& socket : spec.listen) (void)parse_declared_socket(socket);
 }
 
 }  // namespace

@@ -1,0 +1,24 @@
+// The sockets that an app declares (AppSpec::listen), for one run: acquired from the ListenerSet and
+// announced in the environment.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "common/model/app_spec.h"
+#include "daemon/ports/listener_set.h"
+#include "daemon/ports/spawner.h"
+
+namespace pmx {
+
+// Whether instances get their sockets this way. Node workers in cluster mode do not: they ask for
+// them one by one.
+[[nodiscard]] bool has_declared_sockets(const AppSpec& spec);
+
+// Adds to `request` what `spec` declares: descriptors, LISTEN_FDS and LISTEN_FDNAMES, and what
+// nginx and einhorn expect. Returns why it cannot.
+std::optional<std::string> add_declared_sockets(ListenerSet& listeners, std::uint64_t app_id,
+                                                const AppSpec& spec, SpawnRequest& request);
+
+}  // namespace pmx
