@@ -33,6 +33,10 @@ step "What is needed to build and test"
 sh packaging/dependencies.sh tests
 good "everything is installed"
 
+step "Other versions of Node, to test cluster mode with"
+progress "download" python3 tests/support/node_versions.py build/nodes
+good "what could be had is in build/nodes"
+
 step "Build with address and undefined behaviour sanitizers, and as released"
 build asan
 # As released only the programs and what the integration tests run: the other tests run under the sanitizers.
