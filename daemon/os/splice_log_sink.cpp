@@ -1,8 +1,11 @@
 #include "daemon/os/splice_log_sink.h"
 
+#include <fcntl.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
@@ -35,11 +38,38 @@ struct Truncate {
   std::vector<std::string> paths;
   LogTicketPtr ticket;
 };
+struct Look {
+  std::function<void()> look;
+  LogTicketPtr ticket;
+};
 struct Reopen {
   LogTicketPtr ticket;
 };
 struct Stop {};
-using Command = std::variant<Attach, Detach, Drain, Truncate, Reopen, Stop>;
+using Command = std::variant<Attach, Detach, Drain, Look, Truncate, Reopen, Stop>;
+
+// A regular file, to look into it; nothing else is opened, a FIFO would block.
+UniqueFd open_to_read(const std::string& path, std::uint64_t& size) {
+  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat status = {};
+  size = 0;
+  if (!file || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return {};
+  size = static_cast<std::uint64_t>(status.st_size);
+  return file;
+}
+
+std::string read_end(const std::string& path, std::uint64_t offset, std::size_t limit) {
+  std::uint64_t size = 0;
+  const UniqueFd file = open_to_read(path, size);
+  // A file that has shrunk was emptied or rotated meanwhile: then all of it is new.
+  if (offset > size) offset = 0;
+  std::string text(static_cast<std::size_t>(std::min<std::uint64_t>(size - offset, limit)), '\0');
+  if (!file || text.empty()) return {};
+  const ssize_t got =
+      ::pread(file.get(), text.data(), text.size(), static_cast<off_t>(size - text.size()));
+  text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  return text;
+}
 
 UniqueFd make_wake() {
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -102,6 +132,7 @@ class SpliceLogSink::Worker {
   }
   void apply(const Detach& command) { pump_.detach(command.pm_id, command.ticket); }
   void apply(const Drain& command) { pump_.drain(command.pm_id, command.ticket); }
+  void apply(const Look& command) { command.look(); }
   void apply(const Truncate& command) { pump_.truncate(command.paths); }
   void apply(const Reopen&) { pump_.reopen(); }
   void apply(const Stop&) { is_stopping_ = true; }
@@ -134,6 +165,19 @@ void SpliceLogSink::detach(int pm_id, Done done) {
 
 void SpliceLogSink::drain(int pm_id, Done done) {
   worker_->send(Drain{pm_id, worker_->ticket(std::move(done))});
+}
+
+void SpliceLogSink::end_of(const std::string& path, std::function<void(std::uint64_t)> done) {
+  auto size = std::make_shared<std::uint64_t>(0);
+  worker_->send(Look{[path, size] { open_to_read(path, *size); },
+                     worker_->ticket([size, done = std::move(done)] { done(*size); })});
+}
+
+void SpliceLogSink::read(const std::string& path, std::uint64_t offset, std::size_t limit,
+                         std::function<void(std::string)> done) {
+  auto text = std::make_shared<std::string>();
+  worker_->send(Look{[=] { *text = read_end(path, offset, limit); },
+                     worker_->ticket([text, done = std::move(done)] { done(std::move(*text)); })});
 }
 
 void SpliceLogSink::truncate(std::vector<std::string> paths, Done done) {

@@ -32,6 +32,9 @@ class SpliceLogSink final : public LogSink {
   void detach(int pm_id, Done done) override;
   // Waits as long as the file cannot be written.
   void drain(int pm_id, Done done) override;
+  void end_of(const std::string& path, std::function<void(std::uint64_t)> done) override;
+  void read(const std::string& path, std::uint64_t offset, std::size_t limit,
+            std::function<void(std::string)> done) override;
   void truncate(std::vector<std::string> paths, Done done) override;
   void reopen(Done done) override;
 

@@ -3,6 +3,7 @@
 // control thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -31,6 +32,14 @@ class LogSink {
 
   // Calls `done` once all that was in the pipes of `pm_id` at the time of the call is in the files.
   virtual void drain(int pm_id, Done done) = 0;
+
+  // Where the file ends now; 0 if it cannot be read.
+  virtual void end_of(const std::string& path, std::function<void(std::uint64_t)> done) = 0;
+
+  // What the file holds from `offset` on, of that at most the last `limit` bytes. Empty if it cannot
+  // be read.
+  virtual void read(const std::string& path, std::uint64_t offset, std::size_t limit,
+                    std::function<void(std::string)> done) = 0;
 
   // Empties these files in place (also ones not open).
   virtual void truncate(std::vector<std::string> paths, Done done) = 0;

@@ -187,6 +187,18 @@ class FakeLogSink final : public LogSink {
     if (!hold_drains) release_drains();
   }
   void drain(int, Done done) override { asio::post(world_.io, std::move(done)); }
+  std::string error_text;  // of every file
+  void end_of(const std::string&, std::function<void(std::uint64_t)> done) override {
+    asio::post(world_.io, [done = std::move(done)] { done(0); });
+  }
+  void read(const std::string&, std::uint64_t, std::size_t limit,
+            std::function<void(std::string)> done) override {
+    asio::post(world_.io,
+               [done = std::move(done),
+                text = error_text.substr(error_text.size() - std::min(error_text.size(), limit))] {
+                 done(text);
+               });
+  }
   void truncate(std::vector<std::string>, Done done) override {
     asio::post(world_.io, std::move(done));
   }
