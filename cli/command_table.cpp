@@ -30,7 +30,7 @@ const std::vector<Command>& all_commands() {
       {"reload", "reload <target>...", "replace cluster workers without losing a request",
        run_reload},
       {"delete del", "delete <target>...", "stop apps and forget them", run_delete},
-      {"scale", "scale <name> <n|+n|-n>", "change the number of instances", run_scale},
+      {"scale", "scale <name> <n|+n|-n|max>", "change the number of instances", run_scale},
       {"list ls l ps status", "list", "table of all apps", run_list},
       {"jlist", "jlist", "the same as JSON, with all details", run_jlist},
       {"describe desc info show", "describe <name|id>", "all that is known of an app",

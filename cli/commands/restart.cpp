@@ -17,13 +17,14 @@ struct Options {
   bool update_env = false;
 };
 
+// `arguments` may know more options than those of both commands.
 Options parse(Context& context, Arguments& arguments) {
   Options options;
   bool force = false;
   std::optional<std::string> env_name;
   arguments.words("target", options.targets, 1, Arguments::kAny);
   arguments.flag("--update-env,-a", options.update_env, "take over this shell's environment");
-  arguments.flag("-f,--force", force, "accepted for pm2's sake; there is no reload lock");
+  arguments.flag("-f,--force", force, "accepted for pm2's sake, without effect");
   arguments.text("--only", options.only, "NAMES", "of a configuration file: these apps only");
   arguments.text("--env", env_name, "NAME", "of a configuration file: variables of env_NAME too");
   context.parse(arguments);
@@ -84,12 +85,26 @@ int run_restart(Context& context, Arguments& arguments) {
 }
 
 int run_reload(Context& context, Arguments& arguments) {
+  std::optional<int> parallel;
+  bool no_rollback = false;
+  arguments.number("--parallel", parallel, "N",
+                   "new processes beside the old ones at a time (the app's max_surge)");
+  arguments.flag("--no-rollback", no_rollback,
+                 "after a failure keep what has been replaced with the new settings");
   const Options options = parse(context, arguments);
+  if (parallel && *parallel < 1)
+    throw Error(ErrorCode::invalid_request, fmt::format("--parallel {} is not possible", *parallel),
+                "at least 1 new process is started at a time");
   return act_on_all(context, "Reloading", options, [&](std::optional<Env> env) -> Act {
-    return [&context, env = std::move(env)](const std::string& target) {
+    protocol::Reload::Request request;
+    request.env = std::move(env);
+    request.parallel = parallel;
+    if (no_rollback) request.rollback = false;
+    return [&context, request = std::move(request)](const std::string& target) mutable {
+      request.target = target;
       return context.daemon().call<protocol::Reload>(
-          {.target = target, .env = env}, [&](const protocol::Progress& progress) {
-            context.output.info(
+          request, [&](const protocol::Progress& progress) {
+            context.output.remark(
                 fmt::format("[{}]({}) {}", progress.name, progress.pm_id, progress.text));
           });
     };

@@ -1,10 +1,11 @@
-// pmx scale NAME N | +N | -N.
+// pmx scale NAME N | +N | -N | max.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <charconv>
 
 #include "cli/commands/commands.h"
+#include "common/config/cpu_count.h"
 
 namespace pmx::cli {
 namespace {
@@ -12,6 +13,10 @@ namespace {
 protocol::Scale::Request parse_scale(const std::string& name, const std::string& count) {
   protocol::Scale::Request request;
   request.name = name;
+  if (count == "max") {
+    request.count = usable_cores();
+    return request;
+  }
   request.relative = !count.empty() && (count[0] == '+' || count[0] == '-');
   std::string_view digits = count;
   if (!count.empty() && count[0] == '+') digits.remove_prefix(1);
@@ -21,7 +26,7 @@ protocol::Scale::Request parse_scale(const std::string& name, const std::string&
   if (parsed.ec != std::errc{} || parsed.ptr != end || doubled_sign) {
     throw Error(ErrorCode::invalid_request,
                 fmt::format("\"{}\" is not a number of instances", count),
-                "4 (so many in all), +2 (two more) or -1 (one fewer)");
+                "4 (so many in all), +2 (two more), -1 (one fewer) or max (one per usable core)");
   }
   return request;
 }

@@ -78,13 +78,16 @@ struct Restart {
 };
 
 // Rolling for cluster apps: the new worker is ready before the old one is told to go. Sends
-// "progress" notifications. A new worker that fails stops the reload, the old ones stay: error
-// `not_ready`.
+// "progress" notifications. A new worker that fails stops the reload, the old ones stay, those
+// already replaced go back to their previous settings: error `not_ready`. One reload of an app at a
+// time: error `busy`.
 struct Reload {
   static constexpr std::string_view method = "reload";
   struct Request {
     std::string target;
     std::optional<Env> env;
+    std::optional<int> parallel;   // instead of the app's max_surge, at least 1
+    std::optional<bool> rollback;  // instead of the app's
   };
   using Response = ActedResponse;
 };

@@ -92,8 +92,17 @@ void read_env_request(const Json& json, Request& value) {
 void to_json(Json& json, const Restart::Request& value) { write_env_request(json, value); }
 void from_json(const Json& json, Restart::Request& value) { read_env_request(json, value); }
 
-void to_json(Json& json, const Reload::Request& value) { write_env_request(json, value); }
-void from_json(const Json& json, Reload::Request& value) { read_env_request(json, value); }
+void to_json(Json& json, const Reload::Request& value) {
+  write_env_request(json, value);
+  if (value.parallel) json["parallel"] = *value.parallel;
+  if (value.rollback) json["rollback"] = *value.rollback;
+}
+void from_json(const Json& json, Reload::Request& value) {
+  read_env_request(json, value);
+  Fields(json).optional("parallel", value.parallel).optional("rollback", value.rollback);
+  if (value.parallel && *value.parallel < 1)
+    throw Error(ErrorCode::invalid_request, "\"parallel\" must be at least 1");
+}
 
 void to_json(Json& json, const List::Request& value) {
   json = {{"detail", value.detail}};

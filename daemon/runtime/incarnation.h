@@ -38,4 +38,9 @@ struct Incarnation {
   Incarnation& operator=(Incarnation&&) = delete;
 };
 
+// The role in a note that was kept beside a process.
+inline Incarnation::Role role_in_note(const std::string& note) {
+  return note.empty() ? Incarnation::Role::current : static_cast<Incarnation::Role>(note.front());
+}
+
 }  // namespace pmx

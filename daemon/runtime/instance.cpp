@@ -6,6 +6,7 @@
 #include <csignal>
 #include <utility>
 
+#include "daemon/policy/increment_var.h"
 #include "daemon/runtime/declared_sockets.h"
 #include "daemon/runtime/stopper.h"
 
@@ -16,6 +17,11 @@ namespace {
 std::string note_of(const Incarnation& incarnation) {
   return fmt::format("{}{};{}", static_cast<char>(incarnation.role), incarnation.ready ? '1' : '0',
                      incarnation.channel ? incarnation.channel->note() : "");
+}
+
+std::string end_of_candidate(const Incarnation& candidate, const ProcessExit& exit) {
+  return fmt::format("it ended {} it was ready: {}", candidate.ready ? "after" : "before",
+                     exit.status.describe());
 }
 
 }  // namespace
@@ -119,8 +125,10 @@ void Instance::spawn_current() {
   std::string failure;
   current_ = spawn(*spec_, Incarnation::Role::current, failure);
   if (current_) {
+    watch_in_place();
     handle(Spawned{current_->run.generation});
   } else {
+    if (in_place_after_ != 0) candidate_failed(failure);
     handle(SpawnFailed{failure});
   }
 }
@@ -136,8 +144,9 @@ void Instance::begin_stop() {
     handle(StopFinished{});
     return;
   }
+  const StopPurpose purpose = std::exchange(stop_purpose_, StopPurpose::stop);
   ports_.listeners.retire(identity_.app_id, current_->run);
-  end(*current_, StopPurpose::stop, [this](bool gone, const std::string& reason) {
+  end(*current_, purpose, [this](bool gone, const std::string& reason) {
     if (!gone) {
       if (current_) current_->stopper.reset();
       handle(StopFailed{reason});
@@ -179,6 +188,10 @@ Env Instance::environment(const AppSpec& spec, std::uint32_t generation) const {
   env[spec.instance_var] = std::to_string(identity_.number);
   env["NODE_CHANNEL_FD"] = "3";
   env["NODE_CHANNEL_SERIALIZATION_MODE"] = "json";
+  if (!spec.increment_var.empty()) {
+    if (auto value = incremented(spec, identity_.number))
+      env[spec.increment_var] = *std::move(value);
+  }
   // cluster.worker.id: the same for every run of an instance, so that "worker 1 does it" keeps its
   // meaning.
   if (spec.exec_mode == ExecMode::cluster)
@@ -273,7 +286,8 @@ void Instance::became_ready(std::uint32_t generation) {
   problem_.clear();
   if (incarnation == current_.get()) {
     handle(Ready{});
-  } else if (incarnation == candidate_.get()) {
+  }
+  if (incarnation == candidate_.get() || is_in_place(generation)) {
     candidate_timer_.cancel();
     events_.candidate_ready(identity_.pm_id);
   }
@@ -301,6 +315,8 @@ void Instance::exited(const ProcessExit& exit) {
   if (incarnation->stopper) incarnation->stopper->main_exited();
   if (incarnation == current_.get()) {
     const bool stopping = current_->stopper != nullptr;
+    if (!stopping && is_in_place(exit.run.generation))
+      candidate_failed(end_of_candidate(*current_, exit));
     handle(Exited{exit.status});
     if (stopping) return;  // the stopper's end forgets the run
     // The end is recorded before the keeper may forget it: a crash in between must not lose it.
@@ -308,8 +324,7 @@ void Instance::exited(const ProcessExit& exit) {
       if (!alive.expired()) ports_.spawner.forget(run);
     });
   } else if (incarnation == candidate_.get()) {
-    candidate_failed(
-        fmt::format("the new process ended before it was ready: {}", exit.status.describe()));
+    candidate_failed(end_of_candidate(*candidate_, exit));
   }
 }
 
@@ -343,19 +358,8 @@ std::optional<std::string> Instance::start_candidate(std::shared_ptr<const AppSp
   if (!candidate_) return failure;
   candidate_spec_ = std::move(spec);
   const bool old_was_ready = current_ && current_->ready;
-  candidate_timer_.expires_after(candidate_spec_->listen_timeout);
-  candidate_timer_.async_wait([this, old_was_ready,
-                               alive = std::weak_ptr(alive_)](const std::error_code& error) {
-    if (error || alive.expired() || !candidate_) return;
-    const auto waited = candidate_spec_->listen_timeout.count();
-    if (old_was_ready || candidate_spec_->wait_ready) {
-      // pm2 goes on here and ends every healthy worker of a broken release.
-      candidate_failed(fmt::format("the new process was not ready within {} ms", waited));
-    } else {
-      events_.candidate_ready(
-          identity_.pm_id);  // an app that never listens: running for so long is all one can ask
-    }
-  });
+  // An app that never listens: running for so long is all one can ask.
+  arm_candidate_timer(*candidate_spec_, old_was_ready || candidate_spec_->wait_ready);
   return std::nullopt;
 }
 
@@ -366,34 +370,42 @@ void Instance::candidate_failed(const std::string& why) {
 }
 
 void Instance::remove_candidate() {
+  in_place_after_ = 0;
   candidate_timer_.cancel();
   if (!candidate_) return;
   set_role(*candidate_, Incarnation::Role::retiring);
   retire(std::move(candidate_), StopPurpose::stop);
 }
 
-void Instance::promote_candidate() {
-  if (!candidate_) return;
+bool Instance::promote_candidate() {
+  if (std::exchange(in_place_after_, 0) != 0) {
+    events_.old_gone(identity_.pm_id);
+    return true;
+  }
+  if (!candidate_) return false;
   // The process is the new one's from here on, whatever happens next.
   const InstanceStep step = fsm_.on(Replaced{candidate_->run.generation}, ports_.clock.now());
   if (step.ignored) {
     remove_candidate();
-    events_.old_gone(identity_.pm_id);
-    return;
+    return false;
   }
   std::unique_ptr<Incarnation> old = std::exchange(current_, std::move(candidate_));
+  // First this, then the old one's role: a daemon that finds two current ones keeps the newer, one
+  // that finds none would have to start a third.
   set_role(*current_, Incarnation::Role::current);
   started_at_ = current_->started_at;
   if (candidate_spec_) set_spec(std::exchange(candidate_spec_, nullptr));
   // The new one is in rotation before the old one is out of it.
   ports_.listeners.admit(identity_.app_id, current_->run);
   if (old) {
+    replaced_ = old->run.generation;
     set_role(*old, Incarnation::Role::retiring);
     retire(std::move(old), StopPurpose::retire);
   } else {
     events_.old_gone(identity_.pm_id);
   }
   for (const InstanceEffect& effect : step.effects) perform(effect);
+  return true;
 }
 
 void Instance::retire(std::unique_ptr<Incarnation> incarnation, StopPurpose purpose) {
@@ -414,7 +426,7 @@ void Instance::end_retired(Incarnation& incarnation, StopPurpose purpose) {
       ports_.spawner.forget((*entry)->run);
       retiring_.erase(entry);
     }
-    events_.old_gone(identity_.pm_id);
+    if (generation == replaced_) events_.old_gone(identity_.pm_id);
     events_.changed();
   });
 }

@@ -31,10 +31,11 @@ class Instance {
   };
   struct Events {
     std::function<void()> changed;  // anything a user could see
-    // Of a candidate: ready, or ended / never became ready (why). Once per candidate.
+    // Of a candidate: ready, or failed (why): it ended, also when it had been ready, or never became
+    // ready.
     std::function<void(int pm_id)> candidate_ready;
     std::function<void(int pm_id, const std::string& why)> candidate_failed;
-    // A replaced incarnation is gone, with its whole tree.
+    // The incarnation that a candidate has replaced is gone, with its whole tree.
     std::function<void(int pm_id)> old_gone;
   };
 
@@ -52,6 +53,8 @@ class Instance {
 
   void start() { handle(StartRequested{}); }
   void stop() { handle(StopRequested{}); }
+  // Stops as a reload stops the replaced one: a cluster worker finishes its connections first.
+  void retire_current();
   void restart() { handle(RestartRequested{}); }
   void reset_counters();
   void exited(const ProcessExit& exit);
@@ -63,9 +66,13 @@ class Instance {
   // Reload: starts a second incarnation of `spec` beside the present one. nullopt: it runs, events
   // follow.
   std::optional<std::string> start_candidate(std::shared_ptr<const AppSpec> spec);
-  // The ready candidate takes its place, the old one retires (old_gone follows).
-  void promote_candidate();
-  // Ends the candidate, if there is one.
+  // Reload without a second process: the present one retires, then one of `spec` is started in its
+  // place. Events follow as for a candidate, which it is until promoted or removed.
+  void replace_in_place(std::shared_ptr<const AppSpec> spec);
+  // The ready candidate takes its place, the old one retires (old_gone follows). False: there is no
+  // candidate, or the instance is not to run any more; nothing follows.
+  bool promote_candidate();
+  // Ends the candidate, if there is one. One that was started in place stays.
   void remove_candidate();
 
   // Sends a signal to the main process. False: there is none.
@@ -74,6 +81,7 @@ class Instance {
   [[nodiscard]] int pm_id() const noexcept { return identity_.pm_id; }
   [[nodiscard]] const Identity& identity() const noexcept { return identity_; }
   [[nodiscard]] const AppSpec& spec() const noexcept { return *spec_; }
+  [[nodiscard]] const std::shared_ptr<const AppSpec>& shared_spec() const noexcept { return spec_; }
   [[nodiscard]] const InstancePaths& paths() const noexcept { return paths_; }
   [[nodiscard]] InstanceState state() const noexcept { return fsm_.state(); }
   [[nodiscard]] const std::string& reason() const noexcept { return fsm_.reason(); }
@@ -113,6 +121,9 @@ class Instance {
   void retire(std::unique_ptr<Incarnation> incarnation, StopPurpose purpose);
   void end_retired(Incarnation& incarnation, StopPurpose purpose);
   void candidate_failed(const std::string& why);
+  void arm_candidate_timer(const AppSpec& spec, bool must_be_ready);
+  void watch_in_place();
+  [[nodiscard]] bool is_in_place(std::uint32_t generation) const noexcept;
   Incarnation* find(std::uint32_t generation);
   [[nodiscard]] std::string token(std::uint32_t generation) const;
   [[nodiscard]] Env environment(const AppSpec& spec, std::uint32_t generation) const;
@@ -134,6 +145,10 @@ class Instance {
   std::unique_ptr<Incarnation> current_;
   std::unique_ptr<Incarnation> candidate_;
   std::vector<std::unique_ptr<Incarnation>> retiring_;
+  StopPurpose stop_purpose_ = StopPurpose::stop;  // of the next BeginStop
+  std::uint32_t replaced_ = 0;                    // generation whose end is reported by old_gone
+  std::uint32_t in_place_after_ = 0;  // later generations count as candidates; 0: none does
+  bool in_place_was_ready_ = false;   // what they replace
   asio::steady_timer restart_timer_;
   asio::steady_timer ready_timer_;
   asio::steady_timer candidate_timer_;

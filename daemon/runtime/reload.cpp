@@ -8,72 +8,136 @@
 #include "common/base/error.h"
 
 namespace pmx {
+namespace {
 
-RollingReload::RollingReload(Supervisor& supervisor, const std::vector<int>& pm_ids,
-                             const std::optional<Env>& env, Supervisor::Progress progress)
-    : supervisor_(supervisor),
-      pm_ids_(pm_ids),
-      plan_(pm_ids),
-      env_(env),
-      progress_(std::move(progress)),
-      reported_(supervisor.ports_.io) {
-  supervisor_.reload_ = this;
+constexpr std::size_t kLastWordsBytes = 2048;
+constexpr int kLastWordsLines = 10;
+
+std::shared_ptr<const AppSpec> with_env(const std::shared_ptr<const AppSpec>& spec,
+                                        const std::optional<Env>& env) {
+  if (!env) return spec;
+  auto changed = std::make_shared<AppSpec>(*spec);
+  for (const auto& [name, value] : *env) changed->env[name] = value;
+  if (*changed == *spec) return spec;
+  return changed;
 }
 
-RollingReload::~RollingReload() { supervisor_.reload_ = nullptr; }
+ReloadSettings settings_for(const AppSpec& spec, const Supervisor::ReloadOptions& options,
+                            bool changes) {
+  ReloadSettings settings;
+  settings.max_surge = options.parallel > 0 ? options.parallel : spec.max_surge;
+  settings.max_unavailable = spec.max_unavailable;
+  settings.min_ready = spec.min_ready;
+  if (!options.rollback.value_or(spec.rollback)) {
+    settings.rollback = ReloadSettings::Rollback::off;
+  } else if (changes) {
+    settings.rollback = ReloadSettings::Rollback::on;
+  }
+  return settings;
+}
+
+// The last whole lines of `text`, each on a line of its own after a line break, indented.
+std::string indented_end(std::string_view text) {
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  if (text.size() >= kLastWordsBytes) text.remove_prefix(std::min(text.find('\n'), text.size()));
+  std::vector<std::string_view> lines;
+  while (!text.empty() && lines.size() < kLastWordsLines) {
+    const std::size_t before = text.rfind('\n');
+    const std::size_t begin = before == std::string_view::npos ? 0 : before + 1;
+    lines.push_back(text.substr(begin));
+    text = text.substr(0, begin == 0 ? 0 : before);
+  }
+  std::string out;
+  for (auto line = lines.rbegin(); line != lines.rend(); ++line)
+    out += fmt::format("\n    {}", *line);
+  return out;
+}
+
+}  // namespace
+
+RollingReload::RollingReload(Supervisor& supervisor, const std::vector<int>& pm_ids,
+                             const Supervisor::ReloadOptions& options,
+                             Supervisor::Progress progress)
+    : supervisor_(supervisor),
+      app_id_(supervisor.app_of(pm_ids.front())->id),
+      app_name_(supervisor.find(pm_ids.front())->spec().name),
+      env_(options.env),
+      progress_(std::move(progress)),
+      min_ready_(supervisor.app_of(pm_ids.front())->spec->min_ready),
+      plan_({}),
+      reported_(supervisor.ports_.io) {
+  bool changes = false;
+  for (const int id : pm_ids) {
+    Target& target = targets_[id];
+    target.previous = supervisor_.find(id)->shared_spec();
+    target.changed = with_env(target.previous, env_);
+    changes = changes || target.changed != target.previous;
+  }
+  plan_ = ReloadPlan(pm_ids, settings_for(*supervisor_.apps_.at(app_id_).spec, options, changes));
+  supervisor_.reloads_.insert(this);
+}
+
+RollingReload::~RollingReload() { supervisor_.reloads_.erase(this); }
 
 void RollingReload::push(Report report) {
   reports_.push_back(std::move(report));
   reported_.notify_all();
 }
 
-void RollingReload::cancel(const std::vector<int>& pm_ids, const std::string& why) {
-  const auto concerned =
-      std::find_first_of(pm_ids.begin(), pm_ids.end(), pm_ids_.begin(), pm_ids_.end());
-  if (concerned != pm_ids.end()) push({Report::Kind::cancelled, *concerned, why});
-}
-
 void RollingReload::say(int pm_id, const std::string& text) {
-  const Instance* instance = supervisor_.find(pm_id);
-  if (instance != nullptr && progress_) progress_(pm_id, instance->spec().name, text);
+  if (progress_) progress_(pm_id, app_name_, text);
 }
 
-std::shared_ptr<const AppSpec> RollingReload::new_spec(int pm_id) {
-  const Supervisor::App& app = *supervisor_.app_of(pm_id);
-  std::shared_ptr<const AppSpec>& spec = specs_[app.id];
-  if (!spec) {
-    auto changed = std::make_shared<AppSpec>(supervisor_.find(pm_id)->spec());
-    if (env_) {
-      for (const auto& [name, value] : *env_) changed->env[name] = value;
-    }
-    spec = std::move(changed);
+void RollingReload::start(int pm_id, bool previous, bool in_place) {
+  Instance* instance = supervisor_.find(pm_id);
+  if (instance == nullptr) {
+    failed(pm_id, "it was deleted");
+    return;
   }
-  return spec;
+  Target& target = targets_[pm_id];
+  const std::string what = previous ? "the process with the previous settings" : "the new process";
+  say(pm_id, in_place ? fmt::format("the old process finishes, then {} starts", what)
+                      : fmt::format("starting {}", what));
+  supervisor_.ports_.logs.end_of(instance->paths().error,
+                                 [&target, alive = std::weak_ptr(alive_)](std::uint64_t size) {
+                                   if (!alive.expired()) target.log_end = size;
+                                 });
+  const std::shared_ptr<const AppSpec> spec = previous ? target.previous : target.changed;
+  if (in_place) {
+    instance->replace_in_place(spec);
+    return;
+  }
+  const std::optional<std::string> failure = instance->start_candidate(spec);
+  if (failure) failed(pm_id, *failure);
+}
+
+void RollingReload::hold(int pm_id) {
+  say(pm_id, fmt::format("the new process is ready, held for {} ms", min_ready_.count()));
+  auto& timer = targets_[pm_id].hold;
+  timer = std::make_unique<asio::steady_timer>(supervisor_.ports_.io, min_ready_);
+  timer->async_wait([this, pm_id, alive = std::weak_ptr(alive_)](const std::error_code& error) {
+    if (!error && !alive.expired()) push({Report::Kind::held, pm_id, {}});
+  });
 }
 
 void RollingReload::perform(const ReloadAction& action) {
   struct Performer {
     RollingReload& self;
-    void operator()(const StartCandidate& start) const {
-      Instance* instance = self.supervisor_.find(start.pm_id);
-      if (instance == nullptr) {
-        self.failed(start.pm_id, "it was deleted");
-        return;
-      }
-      self.say(start.pm_id, "starting the new process");
-      const auto failure = instance->start_candidate(self.new_spec(start.pm_id));
-      if (failure) self.failed(start.pm_id, *failure);
-    }
+    void operator()(const StartCandidate& one) const { self.start(one.pm_id, one.previous, false); }
+    void operator()(const ReplaceInPlace& one) const { self.start(one.pm_id, one.previous, true); }
+    void operator()(const HoldCandidate& one) const { self.hold(one.pm_id); }
     void operator()(const RetireOld& retire) const {
       Instance* instance = self.supervisor_.find(retire.pm_id);
       if (instance == nullptr) {
         self.gone(retire.pm_id);
-        return;
+      } else if (instance->promote_candidate()) {
+        self.say(retire.pm_id, "the new process is ready, the old one finishes");
+      } else {
+        self.failed(retire.pm_id, "its place is not there any more");
       }
-      self.say(retire.pm_id, "the new process is ready, the old one finishes");
-      instance->promote_candidate();
     }
     void operator()(const RemoveCandidate& remove) const {
+      self.targets_[remove.pm_id].hold.reset();
       if (Instance* instance = self.supervisor_.find(remove.pm_id)) instance->remove_candidate();
     }
     void operator()(const ReloadFinished& finished) const { self.finished_ = finished; }
@@ -81,45 +145,96 @@ void RollingReload::perform(const ReloadAction& action) {
   std::visit(Performer{*this}, action);
 }
 
-awaitable<void> RollingReload::run() {
-  ReloadActions actions = plan_.begin();
-  for (;;) {
+ReloadActions RollingReload::tell_plan(const Report& report) {
+  switch (report.kind) {
+    case Report::Kind::ready:
+      return plan_.candidate_ready(report.pm_id);
+    case Report::Kind::failed:
+      return plan_.candidate_failed(report.pm_id, report.why);
+    case Report::Kind::held:
+      return plan_.held(report.pm_id);
+    case Report::Kind::gone:
+      return plan_.old_gone(report.pm_id);
+    case Report::Kind::cancelled:
+      return plan_.cancelled(report.why);
+  }
+  std::abort();
+}
+
+awaitable<std::string> RollingReload::run() {
+  bool begun = false;
+  while (!finished_) {
+    Report report;
+    ReloadActions actions;
+    // What has come before its turn is heard first: it may be cancelled already.
+    if (!begun && reports_.empty()) {
+      begun = true;
+      actions = plan_.begin();
+    } else {
+      while (reports_.empty()) co_await reported_.wait();
+      report = std::move(reports_.front());
+      reports_.pop_front();
+      actions = tell_plan(report);
+    }
+    const bool failed = report.kind == Report::Kind::failed && !actions.empty();
+    if (failed) say(report.pm_id, fmt::format("failed: {}", report.why));
     for (const ReloadAction& action : actions) perform(action);
-    if (finished_) break;
-    while (reports_.empty()) co_await reported_.wait();
-    const Report report = std::move(reports_.front());
-    reports_.pop_front();
-    switch (report.kind) {
-      case Report::Kind::ready:
-        actions = plan_.candidate_ready(report.pm_id);
-        break;
-      case Report::Kind::failed:
-        say(report.pm_id, fmt::format("failed: {}", report.why));
-        actions = plan_.candidate_failed(report.pm_id, report.why);
-        break;
-      case Report::Kind::gone:
-        actions = plan_.old_gone(report.pm_id);
-        break;
-      case Report::Kind::cancelled:
-        actions = plan_.cancelled(report.why);
-        break;
-    }
+    if (failed) co_await read_last_words(report.pm_id);
   }
-  if (finished_->ok) {
-    // Recorded for the apps as a whole, now that every instance runs it.
-    for (const auto& [app_id, spec] : specs_) {
-      const auto app = supervisor_.apps_.find(app_id);
-      if (app == supervisor_.apps_.end() || !env_) continue;
-      app->second.spec = spec;
-      supervisor_.ports_.store.put_app({app_id, *spec});
-    }
-  }
+  record();
   co_await supervisor_.committed();
-  if (!finished_->ok) {
-    throw Error(ErrorCode::not_ready, fmt::format("reload stopped: {}", finished_->reason),
-                "the old processes that were not replaced run on; `pmx logs --err` shows what the "
-                "new one said");
+  if (!finished_->ok) fail();
+  co_return finished_->reason;
+}
+
+awaitable<void> RollingReload::read_last_words(int pm_id) {
+  const Instance* instance = supervisor_.find(pm_id);
+  if (instance == nullptr) co_return;
+  struct Answer {
+    explicit Answer(asio::io_context& io) : there(io) {}
+    Condition there;
+    std::optional<std::string> text;
+  };
+  auto answer = std::make_shared<Answer>(supervisor_.ports_.io);
+  LogSink& logs = supervisor_.ports_.logs;
+  const std::string path = instance->paths().error;
+  const std::uint64_t from = targets_[pm_id].log_end;
+  logs.drain(pm_id, [answer, &logs, path, from] {
+    logs.read(path, from, kLastWordsBytes, [answer](std::string text) {
+      answer->text = std::move(text);
+      answer->there.notify_all();
+    });
+  });
+  while (!answer->text) co_await answer->there.wait();
+  // Of two failures the first is the reason for the second.
+  if (last_words_.empty()) last_words_ = indented_end(*answer->text);
+}
+
+void RollingReload::record() {
+  const auto app = supervisor_.apps_.find(app_id_);
+  if (app == supervisor_.apps_.end()) return;
+  for (const auto& [id, target] : targets_) {
+    Instance* instance = supervisor_.find(id);
+    // Somebody else may have changed it meanwhile.
+    const bool is_ours = instance != nullptr && instance->shared_spec() == target.changed;
+    if (!finished_->ok && is_ours) instance->set_spec(target.previous);
   }
+  if (!finished_->ok || !env_) return;
+  app->second.spec = with_env(app->second.spec, env_);
+  supervisor_.ports_.store.put_app({app_id_, *app->second.spec});
+  for (const int id : app->second.members) {
+    Instance* instance = supervisor_.find(id);
+    if (targets_.count(id) == 0) instance->set_spec(with_env(instance->shared_spec(), env_));
+  }
+}
+
+void RollingReload::fail() const {
+  std::string text = fmt::format("{}: reload stopped: {}", app_name_, finished_->reason);
+  if (!last_words_.empty())
+    text += fmt::format("\nthe last lines of the new process's error output:{}", last_words_);
+  throw Error(
+      ErrorCode::not_ready, text,
+      fmt::format("`pmx logs {} --err` shows all it said; repair it and reload again", app_name_));
 }
 
 }  // namespace pmx

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/base/error.h"
+#include "daemon/policy/increment_var.h"
 #include "daemon/policy/selector.h"
 #include "daemon/runtime/reload.h"
 #include "daemon/runtime/wait.h"
@@ -37,6 +38,13 @@ void Supervisor::recover(const StoredState& state, std::vector<AdoptedRun> runs)
       if (run.run.pm_id == record.pm_id) mine.push_back(std::move(run));
     }
     std::erase_if(runs, [&](const AdoptedRun& run) { return run.run.pm_id == record.pm_id; });
+    for (const AdoptedRun& run : mine) {
+      if (role_in_note(run.note) == Incarnation::Role::candidate)
+        ports_.log(
+            fmt::format("{0}: a reload was cut short when the daemon ended: {1} keeps its old "
+                        "process, the new one is ended; `pmx reload {0}` does it again",
+                        app->second.spec->name, record.pm_id));
+    }
     Instance& instance = add_instance(app->second, {record.pm_id, record.app_id, record.number,
                                                     record.unique_id, record.created_at});
     try {
@@ -164,16 +172,17 @@ int Supervisor::free_number(const App& app) const {
 
 Instance& Supervisor::add_instance(App& app, Instance::Identity identity) {
   const int id = identity.pm_id;
+  const std::uint64_t app_id = app.id;
   Instance::Events events;
   events.changed = [this] { changed_.notify_all(); };
-  events.candidate_ready = [this](int pm_id) {
-    if (reload_ != nullptr) reload_->ready(pm_id);
+  events.candidate_ready = [this, app_id](int pm_id) {
+    if (RollingReload* reload = reload_of(app_id)) reload->ready(pm_id);
   };
-  events.candidate_failed = [this](int pm_id, const std::string& why) {
-    if (reload_ != nullptr) reload_->failed(pm_id, why);
+  events.candidate_failed = [this, app_id](int pm_id, const std::string& why) {
+    if (RollingReload* reload = reload_of(app_id)) reload->failed(pm_id, why);
   };
-  events.old_gone = [this](int pm_id) {
-    if (reload_ != nullptr) reload_->gone(pm_id);
+  events.old_gone = [this, app_id](int pm_id) {
+    if (RollingReload* reload = reload_of(app_id)) reload->gone(pm_id);
   };
   auto instance =
       std::make_unique<Instance>(ports_, app.spec, std::move(identity), std::move(events));
@@ -194,6 +203,20 @@ void Supervisor::change_spec(App& app, std::shared_ptr<const AppSpec> spec) {
   app.spec = std::move(spec);
   ports_.store.put_app({app.id, *app.spec});
   for (const int id : app.members) find(id)->set_spec(app.spec);
+}
+
+void Supervisor::check_env(const std::vector<int>& pm_ids, const std::optional<Env>& env) {
+  if (!env) return;
+  for (const int id : pm_ids) {
+    const App* app = app_of(id);
+    if (app == nullptr || env->count(app->spec->increment_var) == 0) continue;
+    AppSpec changed;
+    changed.increment_var = app->spec->increment_var;
+    changed.env = *env;
+    const std::string problem = increment_var_problem(changed);
+    if (!problem.empty())
+      throw Error(ErrorCode::invalid_spec, fmt::format("app \"{}\": {}", app->spec->name, problem));
+  }
 }
 
 void Supervisor::merge_env(const std::vector<int>& pm_ids, const Env& env) {
@@ -240,10 +263,14 @@ awaitable<void> Supervisor::committed() {
 // --- Stop, restart, delete ---
 
 awaitable<void> Supervisor::stop(std::vector<int> pm_ids) {
-  if (reload_ != nullptr) reload_->cancel(pm_ids, "the app is being stopped");
+  cancel_reloads(pm_ids, "the app is being stopped");
   for (const int id : pm_ids) {
     if (Instance* instance = find(id)) instance->stop();
   }
+  co_await wait_until_stopped(pm_ids);
+}
+
+awaitable<void> Supervisor::wait_until_stopped(std::vector<int> pm_ids) {
   co_await wait_for(pm_ids, [](const Instance& instance) {
     return instance.settled() && (instance.quiet() || instance.state() == InstanceState::errored);
   });
@@ -267,7 +294,8 @@ void Supervisor::throw_unless_stopped(const std::vector<int>& pm_ids) const {
 }
 
 awaitable<void> Supervisor::restart(std::vector<int> pm_ids, std::optional<Env> env) {
-  if (reload_ != nullptr) reload_->cancel(pm_ids, "the app is being restarted");
+  check_env(pm_ids, env);
+  cancel_reloads(pm_ids, "the app is being restarted");
   if (env) merge_env(pm_ids, *env);
   for (const int id : pm_ids) {
     if (Instance* instance = find(id)) instance->restart();
@@ -333,45 +361,6 @@ void Supervisor::signal(const std::vector<int>& pm_ids, int number) {
     throw Error(ErrorCode::not_found, "no process is running there", "`pmx list` shows what runs");
 }
 
-awaitable<Supervisor::ScaleOutcome> Supervisor::scale(std::string name, int count, bool relative) {
-  const std::vector<int> ids = select(name);
-  App& app = *app_of(ids.front());
-  const int present = static_cast<int>(app.members.size());
-  const int wanted = relative ? present + count : count;
-  if (wanted < 1 || wanted > AppSpec::kMaxInstances) {
-    throw Error(ErrorCode::invalid_spec,
-                fmt::format("{} cannot have {} instances; 1 to {} are possible", name, wanted,
-                            AppSpec::kMaxInstances),
-                wanted < 1 ? "`pmx stop` stops an app, `pmx delete` removes it" : "");
-  }
-  if (wanted == present)
-    throw Error(ErrorCode::nothing_to_do,
-                fmt::format("{} already has {} instances", name, present));
-  ScaleOutcome outcome;
-  resize(app, wanted, true, outcome);
-  if (!outcome.removed.empty()) co_await remove(outcome.removed);
-  co_await wait_for(outcome.added, [](const Instance& instance) { return instance.settled(); });
-  co_await committed();
-  co_return outcome;
-}
-
-void Supervisor::resize(App& app, int count, bool start_new, ScaleOutcome& outcome) {
-  auto spec = std::make_shared<AppSpec>(*app.spec);
-  spec->instances = count;
-  spec->instances_given = true;
-  app.spec = std::move(spec);  // the present members keep their log files' names
-  ports_.store.put_app({app.id, *app.spec});
-  const int present = static_cast<int>(app.members.size());
-  for (int i = present; i < count; ++i) {
-    Instance& instance = new_instance(app);
-    outcome.added.push_back(instance.pm_id());
-    if (start_new) instance.start();
-  }
-  // As pm2: the lowest ids go.
-  auto next = app.members.begin();
-  for (int i = count; i < present; ++i) outcome.removed.push_back(*next++);
-}
-
 awaitable<int> Supervisor::shut_down(bool forget) {
   shutting_down_ = true;
   int running = 0;
@@ -390,40 +379,6 @@ awaitable<int> Supervisor::shut_down(bool forget) {
     co_await committed();
   }
   co_return running;
-}
-
-// --- Reload ---
-
-awaitable<std::vector<std::string>> Supervisor::reload(std::vector<int> pm_ids,
-                                                       std::optional<Env> env, Progress progress) {
-  if (reload_ != nullptr)
-    throw Error(ErrorCode::busy, "another reload is in progress", "try again when it is done");
-  std::vector<int> rolling;
-  std::vector<int> plain;
-  for (const int id : pm_ids) {
-    const Instance& instance = *find(id);
-    const bool can_roll =
-        instance.spec().exec_mode == ExecMode::cluster && instance.state() == InstanceState::online;
-    (can_roll ? rolling : plain).push_back(id);
-  }
-  std::vector<std::string> notes;
-  if (!rolling.empty()) {
-    RollingReload reload(*this, rolling, env, progress);
-    co_await reload.run();
-  }
-  if (!plain.empty()) {
-    std::set<std::string> names;
-    for (const int id : plain) {
-      const Instance* instance = find(id);
-      if (instance != nullptr && instance->spec().exec_mode == ExecMode::fork)
-        names.insert(instance->spec().name);
-    }
-    for (const std::string& name : names)
-      notes.push_back(fmt::format(
-          "{} runs in fork mode: restarted, with a gap (cluster mode reloads without one)", name));
-    co_await restart(plain, env);
-  }
-  co_return notes;
 }
 
 }  // namespace pmx

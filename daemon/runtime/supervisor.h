@@ -19,6 +19,8 @@
 
 namespace pmx {
 
+class RollingReload;
+
 class Supervisor {
  public:
   using Progress = std::function<void(int pm_id, const std::string& name, const std::string& text)>;
@@ -33,6 +35,11 @@ class Supervisor {
   struct ScaleOutcome {
     std::vector<int> added;
     std::vector<int> removed;
+  };
+  struct ReloadOptions {
+    std::optional<Env> env;        // merged over the apps' environment
+    int parallel = 0;              // > 0: instead of the apps' max_surge
+    std::optional<bool> rollback;  // instead of the apps'
   };
   struct LogFile {
     int pm_id = 0;
@@ -60,11 +67,13 @@ class Supervisor {
   awaitable<void> stop(std::vector<int> pm_ids);
   // `env` is merged over the apps' environment.
   awaitable<void> restart(std::vector<int> pm_ids, std::optional<Env> env);
-  // Rolling for online cluster instances, a restart for the others; returns remarks. A failure
-  // keeps the old processes.
-  awaitable<std::vector<std::string>> reload(std::vector<int> pm_ids, std::optional<Env> env,
+  // Rolling for online cluster instances, one app after another, a restart for the others; returns
+  // what was done, in words. The first failure ends it; see ReloadPlan. Throws Error(busy) if one of
+  // the apps is being reloaded already; stop, restart, delete and scale end a reload of their app.
+  awaitable<std::vector<std::string>> reload(std::vector<int> pm_ids, ReloadOptions options,
                                              Progress progress);
   awaitable<void> remove(std::vector<int> pm_ids);
+  // What goes finishes its connections first, as in a reload.
   awaitable<ScaleOutcome> scale(std::string name, int count, bool relative);
   void reset(const std::vector<int>& pm_ids);
   // Throws Error(not_found) if none of them runs.
@@ -83,7 +92,6 @@ class Supervisor {
     std::uint64_t id = 0;
     std::shared_ptr<const AppSpec> spec;
     std::set<int> members;
-    bool reloading = false;
   };
 
   Instance* find(int pm_id);
@@ -97,7 +105,11 @@ class Supervisor {
   int next_pm_id();
   void change_spec(App& app, std::shared_ptr<const AppSpec> spec);
   void merge_env(const std::vector<int>& pm_ids, const Env& env);
+  void check_env(const std::vector<int>& pm_ids, const std::optional<Env>& env);
   void close_unused_listeners(App& app);
+  RollingReload* reload_of(std::uint64_t app_id) const;
+  void cancel_reloads(const std::vector<int>& pm_ids, const std::string& why);
+  void refuse_second_reload(const std::vector<int>& pm_ids);
   void on_exit(const ProcessExit& exit);
   StartOutcome begin_start(AppSpec spec, bool force, bool autostart, bool replace);
   StartOutcome start_again(App& app, AppSpec spec, bool autostart);
@@ -108,6 +120,7 @@ class Supervisor {
   template <class Predicate>
   awaitable<void> wait_for(std::vector<int> pm_ids, Predicate predicate);
   awaitable<void> committed();
+  awaitable<void> wait_until_stopped(std::vector<int> pm_ids);
   awaitable<void> drain_and_drop(std::vector<int> pm_ids);
   void throw_unless_stopped(const std::vector<int>& pm_ids) const;
 
@@ -118,7 +131,7 @@ class Supervisor {
   std::uint64_t last_app_id_ = 0;
   int last_pm_id_ = -1;
   bool shutting_down_ = false;
-  class RollingReload* reload_ = nullptr;  // the one in progress
+  std::set<RollingReload*> reloads_;  // in progress or waiting for their turn, at most one per app
 };
 
 }  // namespace pmx

@@ -6,6 +6,7 @@
 
 #include "common/base/error.h"
 #include "common/model/declared_socket.h"
+#include "daemon/policy/increment_var.h"
 #include "daemon/runtime/supervisor.h"
 #include "daemon/runtime/wait.h"
 
@@ -28,6 +29,9 @@ void check(const AppSpec& spec) {
   if (spec.listen.size() > DeclaredSocket::kMostPerApp)
     refuse(fmt::format("listen: at most {} sockets", DeclaredSocket::kMostPerApp));
   for (const std::string& socket : spec.listen) (void)parse_declared_socket(socket);
+  if (const std::string problem = increment_var_problem(spec); !problem.empty()) refuse(problem);
+  if (spec.max_surge < 0 || spec.max_unavailable < 0)
+    refuse("max_surge and max_unavailable are numbers of instances, 0 or more");
 }
 
 }  // namespace
@@ -96,6 +100,7 @@ Supervisor::StartOutcome Supervisor::start_again(App& app, AppSpec spec, bool au
   outcome.name = spec.name;
   outcome.restarted = true;
   const int count = spec.instances;
+  cancel_reloads({app.members.begin(), app.members.end()}, "the app is being started anew");
   change_spec(app, std::make_shared<const AppSpec>(std::move(spec)));
   ScaleOutcome sizes;
   if (count > static_cast<int>(app.members.size())) resize(app, count, false, sizes);

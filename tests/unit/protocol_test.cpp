@@ -137,7 +137,14 @@ TEST_CASE("requests and responses survive") {
   CHECK(round_trip(TargetRequest{"all"}).target == "all");
   round_trip(ActedResponse{{full_status()}, {"note"}});
   CHECK(round_trip(Restart::Request{"web", Env{{"A", "\xff"}}}).env->at("A") == "\xff");
-  CHECK_FALSE(round_trip(Reload::Request{"web", std::nullopt}).env.has_value());
+  Reload::Request reload;
+  reload.target = "web";
+  CHECK_FALSE(round_trip(reload).env.has_value());
+  CHECK_FALSE(round_trip(reload).rollback.has_value());
+  reload.parallel = 3;
+  reload.rollback = false;
+  CHECK(round_trip(reload).parallel == 3);
+  CHECK(round_trip(reload).rollback == false);
   CHECK(round_trip(List::Request{"web", true}).detail);
   CHECK_FALSE(round_trip(List::Request{}).target.has_value());
   const List::Response list = round_trip(List::Response{{full_status()}});

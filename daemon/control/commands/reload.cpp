@@ -10,8 +10,11 @@ awaitable<protocol::Reload::Response> handle(Tag<protocol::Reload>, ControlConte
     call.progress({pm_id, name, text});
   };
   protocol::Reload::Response response;
-  response.notes =
-      co_await context.supervisor.reload(ids, std::move(request.env), std::move(progress));
+  Supervisor::ReloadOptions options;
+  options.env = std::move(request.env);
+  options.parallel = request.parallel.value_or(0);
+  options.rollback = request.rollback;
+  response.notes = co_await context.supervisor.reload(ids, std::move(options), std::move(progress));
   response.instances = context.supervisor.status(ids, false);
   co_return response;
 }
