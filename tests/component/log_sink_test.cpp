@@ -17,6 +17,7 @@
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <sstream>
 
@@ -336,6 +337,33 @@ TEST_CASE_FIXTURE(Fixture, "a file deleted under us, with its directory, is crea
   REQUIRE(write_all(app.get(), "second\n"));
   REQUIRE(drain(1));
   CHECK(read_file(path("logs/out.log")) == "second\n");
+}
+
+TEST_CASE_FIXTURE(Fixture, "looking into a file: where it ends, and what was added since") {
+  const std::string file = path("looked_into.log");
+  std::ofstream(file) << "before\n";
+  const auto end_of = [&](const std::string& name) {
+    std::optional<std::uint64_t> end;
+    sink->end_of(name, [&](std::uint64_t size) { end = size; });
+    REQUIRE(control.run_until([&] { return end.has_value(); }));
+    return *end;
+  };
+  const auto read = [&](const std::string& name, std::uint64_t offset, std::size_t limit) {
+    std::optional<std::string> text;
+    sink->read(name, offset, limit, [&](std::string got) { text = std::move(got); });
+    REQUIRE(control.run_until([&] { return text.has_value(); }));
+    return *text;
+  };
+  CHECK(end_of(file) == 7);
+  CHECK(read(file, 7, 100).empty());
+  std::ofstream(file, std::ios::app) << "after\n";
+  CHECK(read(file, 7, 100) == "after\n");
+  CHECK(read(file, 0, 3) == "er\n");
+  // Emptied or rotated meanwhile.
+  CHECK(read(file, 4000, 100) == "before\nafter\n");
+  CHECK(end_of(path("none.log")) == 0);
+  CHECK(read(path("none.log"), 0, 100).empty());
+  CHECK(read("/dev/zero", 0, 100).empty());
 }
 
 TEST_CASE_FIXTURE(Fixture, "/dev/null discards") {
