@@ -103,6 +103,7 @@ void RollingReload::start(int pm_id, bool previous, bool in_place) {
                                    if (!alive.expired()) target.log_end = size;
                                  });
   const std::shared_ptr<const AppSpec> spec = previous ? target.previous : target.changed;
+  target.in_place = in_place;
   if (in_place) {
     instance->replace_in_place(spec);
     return;
@@ -131,9 +132,11 @@ void RollingReload::perform(const ReloadAction& action) {
       if (instance == nullptr) {
         self.gone(retire.pm_id);
       } else if (instance->promote_candidate()) {
-        self.say(retire.pm_id, "the new process is ready, the old one finishes");
+        self.say(retire.pm_id, self.targets_[retire.pm_id].in_place
+                                   ? "the new process is ready"
+                                   : "the new process is ready, the old one finishes");
       } else {
-        self.failed(retire.pm_id, "its place is not there any more");
+        self.failed(retire.pm_id, "the instance has been stopped meanwhile");
       }
     }
     void operator()(const RemoveCandidate& remove) const {
@@ -177,6 +180,7 @@ awaitable<std::string> RollingReload::run() {
       actions = tell_plan(report);
     }
     const bool failed = report.kind == Report::Kind::failed && !actions.empty();
+    has_failed_ = has_failed_ || failed;
     if (failed) say(report.pm_id, fmt::format("failed: {}", report.why));
     for (const ReloadAction& action : actions) perform(action);
     if (failed) co_await read_last_words(report.pm_id);
@@ -232,9 +236,11 @@ void RollingReload::fail() const {
   std::string text = fmt::format("{}: reload stopped: {}", app_name_, finished_->reason);
   if (!last_words_.empty())
     text += fmt::format("\nthe last lines of the new process's error output:{}", last_words_);
-  throw Error(
-      ErrorCode::not_ready, text,
-      fmt::format("`pmx logs {} --err` shows all it said; repair it and reload again", app_name_));
+  const std::string hint =
+      has_failed_ ? fmt::format("`pmx logs {} --err` shows all it said; repair it and reload again",
+                                app_name_)
+                  : "";
+  throw Error(ErrorCode::not_ready, text, hint);
 }
 
 }  // namespace pmx

@@ -55,6 +55,7 @@ class RollingReload {
     std::shared_ptr<const AppSpec> previous;
     std::shared_ptr<const AppSpec> changed;  // the same object if nothing changes
     std::uint64_t log_end = 0;               // of the error log, before the candidate was started
+    bool in_place = false;
     std::unique_ptr<asio::steady_timer> hold;
   };
 
@@ -80,7 +81,8 @@ class RollingReload {
   Condition reported_;
   std::deque<Report> reports_;
   std::optional<ReloadFinished> finished_;
-  std::string last_words_;  // indented lines
+  bool has_failed_ = false;  // a process did; else it was cancelled
+  std::string last_words_;   // indented lines
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -71,7 +71,8 @@ awaitable<std::vector<std::string>> Supervisor::reload(std::vector<int> pm_ids,
       for (const auto& reload : waiting) untouched.push_back(reload->app_name());
       if (untouched.empty()) throw;
       throw Error(error.code(), error.what(),
-                  fmt::format("{}; not reloaded: {}", error.hint(), fmt::join(untouched, ", ")));
+                  fmt::format("{}{}not reloaded: {}", error.hint(),
+                              error.hint().empty() ? "" : "; ", fmt::join(untouched, ", ")));
     }
     waiting.pop_front();
     notes.push_back(fmt::format("{}: {}", name, done));
