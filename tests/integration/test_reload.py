@@ -1,5 +1,6 @@
 """Rolling reload: releases that fail, rollback, a daemon killed in the middle, two reloads at once; the app serves all the while."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -35,7 +36,12 @@ class Case(pmxtest.PmxTest):
         return script
 
     def nodes(self):
-        return sorted(pid for pid in self.home.living() if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "node")
+        found = []
+        for pid in self.home.living():
+            with contextlib.suppress(FileNotFoundError):  # it may end meanwhile
+                if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "node":
+                    found.append(pid)
+        return sorted(found)
 
     def only(self, pids):
         eventually(lambda: self.nodes() == sorted(pids), 20, f"no process but {pids}")
@@ -139,7 +145,6 @@ class DaemonDies(Case):
         with Load(self.port, threads=6) as load:
             for number in range(5):
                 load.wait_ok(20)
-                before = set(self.home.pids("web"))
                 daemon = self.home.daemon_pid
                 client = self.home.popen("reload", "web", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
                 # Another moment each time: so many steps have been reported.
@@ -152,7 +157,6 @@ class DaemonDies(Case):
                 eventually(lambda: len(self.nodes()) == 4, 40, "four processes")
                 self.assertEqual([entry["pm_id"] for entry in self.home.instances("web")], ids)
                 self.assertEqual(sorted(self.home.pids("web")), self.nodes())
-                self.assertTrue(before)
             load.wait_ok(20)
             self.home.run("reload", "web", timeout=60)
         self.assertEqual(load.failed, 0, load)
