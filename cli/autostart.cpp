@@ -254,4 +254,11 @@ Connected connect_or_start(const Paths& paths) {
   return {std::move(*client), true};
 }
 
+std::optional<Client> connect_if_running(const Paths& paths) {
+  std::optional<Client> client = Client::connect(paths.socket());
+  if (client) return client;
+  const UniqueFd keeper = find_running_keeper(paths.home());
+  return keeper ? wait_for_keeper(keeper, paths) : std::nullopt;
+}
+
 }  // namespace pmx::cli

@@ -29,8 +29,8 @@ Client& Context::daemon() {
   return *client_;
 }
 
-Client* Context::running_daemon() {
-  if (!client_) client_ = Client::connect(paths().socket());
+Client* Context::running_daemon(bool wait) {
+  if (!client_) client_ = wait ? connect_if_running(paths()) : Client::connect(paths().socket());
   return client_ ? &*client_ : nullptr;
 }
 

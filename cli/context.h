@@ -27,8 +27,8 @@ class Context {
   const Paths& paths();
   // Connects at the first call, starting a daemon if there is none.
   Client& daemon();
-  // The same without starting one.
-  Client* running_daemon();
+  // The same without starting one. `wait`: for one that is just (re)starting.
+  Client* running_daemon(bool wait = false);
   // Empty if nothing matches.
   std::vector<InstanceStatus> find(const std::string& target, bool detail = false);
   std::vector<InstanceStatus> list_all(bool detail = false);

@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,15 +17,13 @@
 #include "common/base/build_info.h"
 #include "common/base/error.h"
 #include "common/config/launch.h"
-#include "common/sys/file.h"
-#include "common/sys/flock.h"
 #include "common/sys/proc_fs.h"
-#include "common/sys/unix_socket.h"
 #include "daemon/cluster/node_channels.h"
-#include "daemon/cluster/node_drain.h"
 #include "daemon/control/control_server.h"
+#include "daemon/home.h"
 #include "daemon/keeper/wire.h"
 #include "daemon/os/clone_spawner.h"
+#include "daemon/os/home_watch.h"
 #include "daemon/os/keeper_link.h"
 #include "daemon/os/keeper_replacement.h"
 #include "daemon/os/listener_store.h"
@@ -39,7 +38,6 @@
 namespace pmx {
 namespace {
 
-constexpr int kListenBacklog = 1024;
 constexpr int kExitForNewKeeper = 75;  // any code but kExitShutdown and kExitRefused: started again
 
 // One line in pmx.log, which is our stderr.
@@ -50,26 +48,6 @@ void log_line(const std::string& text) {
   const std::string line =
       fmt::format("{:%Y-%m-%dT%H:%M:%S} pmxd: {}\n", fmt::localtime(seconds), text);
   (void)!::write(STDERR_FILENO, line.data(), line.size());
-}
-
-sys::FileLock lock_home(const Paths& paths) {
-  std::optional<sys::FileLock> lock = sys::FileLock::try_acquire(paths.pid_file());
-  if (!lock)
-    throw Error(ErrorCode::already_running, fmt::format("another daemon serves {}", paths.home()));
-  lock->write(fmt::format("{}\n", ::getpid()));
-  return std::move(*lock);
-}
-
-// A file that Node can load; "" if it cannot be written (reloads then cut busy keep-alive connections).
-std::string write_drain_script(const Paths& paths) {
-  const std::string path = paths.home() + "/node-drain.cjs";
-  try {
-    if (sys::read_file(path) != kNodeDrainScript) sys::replace_file(path, kNodeDrainScript, 0600);
-    return path;
-  } catch (const std::exception& error) {
-    log_line(error.what());
-    return {};
-  }
 }
 
 std::pair<std::string, std::vector<std::string>> command_with_drain(const AppSpec& spec,
@@ -94,8 +72,7 @@ class Daemon {
  public:
   explicit Daemon(DaemonOptions options)
       : options_(std::move(options)),
-        lock_(lock_home(options_.paths)),
-        drain_script_(write_drain_script(options_.paths)),
+        home_(options_.paths),
         keeper_pid_(::getppid()),
         link_(io_, std::move(options_.link)),
         store_(options_.paths.database(), poster(), log_line),
@@ -109,9 +86,11 @@ class Daemon {
         processes_(io_, clock_, keeper_pid_),
         tasks_(io_, [](const std::string& task,
                        const std::string& what) { log_line(fmt::format("{}: {}", task, what)); }),
-        signals_(io_, SIGTERM, SIGINT, SIGUSR2) {}
+        signals_(io_, SIGTERM, SIGINT, SIGUSR2),
+        watch_(io_, options_.paths.home(), Home::names(), [this] { restore_home(); }) {}
 
   int run() {
+    if (!home_.drain_script_error().empty()) log_line(home_.drain_script_error());
     link_.load();
     sockets_.restore();
     const StoredState state = store_.load();
@@ -123,9 +102,9 @@ class Daemon {
          .on_lost = [this] { keeper_lost(); }});
     context_ = std::make_unique<ControlContext>(ControlContext{
         io_, *supervisor_, logs_, keeper_pid_, options_.paths.log(), [this] { end(); }, log_line});
-    server_ = std::make_unique<ControlServer>(
-        io_, sys::listen_unix(options_.paths.socket(), kListenBacklog), *context_);
+    server_ = std::make_unique<ControlServer>(io_, home_.listen(), *context_);
     server_->start();
+    watch_home();
     wait_for_signal();
     link_.ready();
     tell_starter("ready\n");
@@ -146,25 +125,26 @@ class Daemon {
 
   Ports ports() {
     const Paths& paths = options_.paths;
-    return {.io = io_,
-            .clock = clock_,
-            .spawner = spawner_,
-            .store = store_,
-            .logs = logs_,
-            .listeners = sockets_.listeners(),
-            .channels = channels_,
-            .processes = processes_,
-            .home = paths.home(),
-            .boot_id = sys::boot_id(),
-            .paths =
-                [paths](const AppSpec& spec, int pm_id) {
-                  return InstancePaths{paths.out_log(spec, pm_id), paths.error_log(spec, pm_id),
-                                       paths.pid_of(spec, pm_id)};
-                },
-            .new_unique_id = new_uuid,
-            .command = [script = drain_script_](
-                           const AppSpec& spec) { return command_with_drain(spec, script); },
-            .log = log_line};
+    return {
+        .io = io_,
+        .clock = clock_,
+        .spawner = spawner_,
+        .store = store_,
+        .logs = logs_,
+        .listeners = sockets_.listeners(),
+        .channels = channels_,
+        .processes = processes_,
+        .home = paths.home(),
+        .boot_id = sys::boot_id(),
+        .paths =
+            [paths](const AppSpec& spec, int pm_id) {
+              return InstancePaths{paths.out_log(spec, pm_id), paths.error_log(spec, pm_id),
+                                   paths.pid_of(spec, pm_id)};
+            },
+        .new_unique_id = new_uuid,
+        .command =
+            [this](const AppSpec& spec) { return command_with_drain(spec, home_.drain_script()); },
+        .log = log_line};
   }
 
   void wait_for_signal() {
@@ -182,6 +162,58 @@ class Daemon {
     });
   }
 
+  void watch_home() {
+    const std::string why = watch_.watch();
+    if (why.empty()) return;
+    log_line(
+        fmt::format("{} is not watched ({}): if it is removed, `kill -TERM {}` ends this daemon",
+                    options_.paths.home(), why, ::getpid()));
+  }
+
+  // The home, or a part of it, was removed under us. The apps do not depend on it; being found does.
+  void restore_home() {
+    if (ending_) return;
+    try {
+      const std::vector<std::string> missing = home_.missing();
+      if (missing.empty() && store_.has_its_file()) return;
+      make_home_again(missing);
+    } catch (const std::exception& error) {
+      const std::string told_before = std::exchange(home_trouble_, error.what());
+      if (home_trouble_ != told_before)
+        log_line(fmt::format("{}; apps run on, it is tried again every 5 s", error.what()));
+      watch_.again_later();
+    }
+  }
+
+  void make_home_again(const std::vector<std::string>& missing) {
+    const std::string& home = options_.paths.home();
+    home_.make_again();
+    watch_home();
+    if (!home_.take_lock()) {
+      const std::string what = fmt::format("another daemon has taken {}", home);
+      // It has read our list and found our processes: two must not look after the same ones.
+      if (store_.has_its_file()) {
+        log_line(what + ", with everything in it; this one leaves the apps to it and ends");
+        ::_exit(keeper::kExitRefused);
+      }
+      // It has a list of its own: nobody but us knows these apps.
+      throw Error(ErrorCode::already_running,
+                  fmt::format("{}; until that ends nothing but `kill -TERM {}` reaches this one, "
+                              "which stops its apps",
+                              what, ::getpid()));
+    }
+    // A client may just have connected to one that is still there.
+    if (!home_.has_socket()) server_->replace_listener(home_.listen());
+    store_.renew();
+    supervisor_->record_all();
+    logs_.reopen([] {});
+    home_trouble_.clear();
+    const bool all = missing.size() == 1 && missing.front().empty();
+    log_line(fmt::format(
+        "{} was removed: made again with the present state; apps run on",
+        all || missing.empty() ? home : fmt::format("{} in {}", fmt::join(missing, ", "), home)));
+  }
+
   awaitable<void> shut_down() {
     co_await supervisor_->shut_down(false);
     end();
@@ -189,8 +221,9 @@ class Daemon {
 
   // Runs out of work from here: io_.run() returns.
   void end() {
-    ::unlink(options_.paths.socket().c_str());
-    ::unlink(options_.paths.pid_file().c_str());
+    ending_ = true;
+    watch_.stop();
+    home_.leave();
     server_->stop();
     signals_.cancel();
     tasks_.spawn("last", finish());
@@ -214,15 +247,13 @@ class Daemon {
       }
       // From here on like after any crash: the new keeper starts the next daemon, which adopts
       // everything.
-      ::unlink(options_.paths.socket().c_str());
-      lock_ = std::nullopt;
+      home_.hand_over();
       ::_exit(kExitForNewKeeper);
     });
   }
 
   DaemonOptions options_;
-  std::optional<sys::FileLock> lock_;
-  std::string drain_script_;
+  Home home_;
   int keeper_pid_;
   asio::io_context io_{1};
   SystemClock clock_;
@@ -235,10 +266,12 @@ class Daemon {
   ProcfsProcessTable processes_;
   TaskGroup tasks_;
   asio::signal_set signals_;
+  HomeWatch watch_;
   std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<ControlContext> context_;
   std::unique_ptr<ControlServer> server_;
   bool ending_ = false;
+  std::string home_trouble_;  // why the home could not be made again; as told
 };
 
 }  // namespace

@@ -48,7 +48,7 @@ int run_ping(Context& context, Arguments& arguments) {
 
 int run_kill(Context& context, Arguments& arguments) {
   context.parse(arguments);
-  Client* daemon = context.running_daemon();
+  Client* daemon = context.running_daemon(true);
   if (daemon == nullptr) {
     context.output.info(fmt::format("no daemon runs for {}", context.paths().home()));
     return 0;

@@ -57,4 +57,16 @@ void replace_file(const std::string& path, std::string_view content, mode_t mode
   if (!directory_fd || ::fsync(directory_fd.get()) != 0) fail("fsync", directory);
 }
 
+std::optional<FileId> file_id(const std::string& path) noexcept {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+  return FileId{status.st_dev, status.st_ino};
+}
+
+std::optional<FileId> file_id(int fd) noexcept {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return std::nullopt;
+  return FileId{status.st_dev, status.st_ino};
+}
+
 }  // namespace pmx::sys

@@ -1,6 +1,7 @@
 // Whole small files.
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <optional>
@@ -15,5 +16,15 @@ std::optional<std::string> read_file(const std::string& path);
 // Old or new content after a crash at any moment, never a mixture: temporary file, fsync, rename,
 // fsync of the directory.
 void replace_file(const std::string& path, std::string_view content, mode_t mode);
+
+// Which file it is, whatever its name.
+struct FileId {
+  dev_t device = 0;
+  ino_t inode = 0;
+  bool operator==(const FileId&) const = default;
+};
+// nullopt: there is none (or it cannot be looked at).
+std::optional<FileId> file_id(const std::string& path) noexcept;
+std::optional<FileId> file_id(int fd) noexcept;
 
 }  // namespace pmx::sys

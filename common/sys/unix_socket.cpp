@@ -40,12 +40,10 @@ UniqueFd listen_unix(const std::string& path, int backlog) {
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) fail("socket for", path);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) fail("remove stale", path);
-  // The mode must be right from the first moment: a umask, not a later chmod. No other thread
-  // creates files yet.
-  const mode_t old_mask = ::umask(0177);
-  const int bound = ::bind(fd.get(), generic(address), sizeof address);
-  ::umask(old_mask);
-  if (bound != 0) fail("bind", path);
+  // The mode must be right from the first moment: Linux makes the file with the socket's own. A
+  // umask would be every thread's.
+  if (::fchmod(fd.get(), 0600) != 0) fail("chmod socket for", path);
+  if (::bind(fd.get(), generic(address), sizeof address) != 0) fail("bind", path);
   if (::listen(fd.get(), backlog) != 0) fail("listen", path);
   return fd;
 }

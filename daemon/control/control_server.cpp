@@ -28,15 +28,27 @@ void turn_away(int fd, const Error& error) {
 ControlServer::ControlServer(asio::io_context& io, UniqueFd listener, ControlContext& context)
     : io_(io),
       context_(context),
-      acceptor_(io, asio::local::stream_protocol(), listener.release()),
+      acceptor_(acceptor_for(io, std::move(listener))),
       tasks_(io,
              [&context](const std::string& task, const std::string& what) {
                context.log(fmt::format("{}: {}", task, what));
              }),
       spare_(open_spare()) {}
 
+std::shared_ptr<ControlServer::Acceptor> ControlServer::acceptor_for(asio::io_context& io,
+                                                                     UniqueFd listener) {
+  return std::make_shared<Acceptor>(io, asio::local::stream_protocol(), listener.release());
+}
+
+void ControlServer::replace_listener(UniqueFd listener) {
+  std::error_code ignored;
+  acceptor_->close(ignored);
+  acceptor_ = acceptor_for(io_, std::move(listener));
+  tasks_.spawn("accept", accept(acceptor_));
+}
+
 void ControlServer::start() {
-  tasks_.spawn("accept", accept());
+  tasks_.spawn("accept", accept(acceptor_));
   tasks_.spawn("tell followers", tell_followers());
 }
 
@@ -51,29 +63,29 @@ awaitable<void> ControlServer::tell_followers() {
 
 void ControlServer::stop() {
   std::error_code ignored;
-  acceptor_.close(ignored);
+  acceptor_->close(ignored);
   for (const auto& entry : sessions_) {
     if (const auto session = entry.lock()) session->close();
   }
   tasks_.cancel();
 }
 
-awaitable<void> ControlServer::accept() {
-  while (acceptor_.is_open()) {
+awaitable<void> ControlServer::accept(std::shared_ptr<Acceptor> acceptor) {
+  while (acceptor->is_open()) {
     Socket socket(io_);
-    const auto [error] = co_await acceptor_.async_accept(socket, no_throw);
+    const auto [error] = co_await acceptor->async_accept(socket, no_throw);
     if (error == asio::error::operation_aborted) co_return;
     if (error == asio::error::no_descriptors) {
-      shed_one();
+      shed_one(acceptor->native_handle());
       continue;
     }
     if (!error) admit(std::move(socket));
   }
 }
 
-void ControlServer::shed_one() {
+void ControlServer::shed_one(int listener) {
   spare_.reset();
-  const UniqueFd client(::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC));
+  const UniqueFd client(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
   if (client)
     turn_away(client.get(),
               Error(ErrorCode::busy, "the daemon is out of descriptors", "try again in a moment"));

@@ -25,6 +25,8 @@ class ControlServer {
   ControlServer(asio::io_context& io, UniqueFd listener, ControlContext& context);
 
   void start();
+  // Another socket from now on (the file of the first one is gone); sessions go on.
+  void replace_listener(UniqueFd listener);
   // Accepts no more and ends every session; join() afterwards.
   void stop();
   awaitable<void> join() { return tasks_.join(); }
@@ -32,15 +34,18 @@ class ControlServer {
  private:
   using Socket = asio::local::stream_protocol::socket;
 
-  awaitable<void> accept();
+  using Acceptor = asio::local::stream_protocol::acceptor;
+
+  static std::shared_ptr<Acceptor> acceptor_for(asio::io_context& io, UniqueFd listener);
+  awaitable<void> accept(std::shared_ptr<Acceptor> acceptor);
   awaitable<void> tell_followers();
   void admit(Socket socket);
   bool make_room();
-  void shed_one();
+  void shed_one(int listener);
 
   asio::io_context& io_;
   ControlContext& context_;
-  asio::local::stream_protocol::acceptor acceptor_;
+  std::shared_ptr<Acceptor> acceptor_;  // shared with the task that accepts, until it has ended
   TaskGroup tasks_;
   std::list<std::weak_ptr<Session>> sessions_;  // oldest first
   UniqueFd

@@ -1,6 +1,7 @@
 #include "daemon/os/sqlite_store.h"
 
 #include <SQLiteCpp/SQLiteCpp.h>
+#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <pthread.h>
@@ -16,6 +17,7 @@
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/base/unique_fd.h"
 #include "daemon/os/record_json.h"
 
 namespace pmx {
@@ -100,15 +102,14 @@ StoredState SqliteStore::load() {
 }
 
 void SqliteStore::open() {
-  const mode_t old_mask = ::umask(077);
-  try {
-    database_ =
-        std::make_unique<SQLite::Database>(path_, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
-    ::umask(old_mask);
-  } catch (...) {
-    ::umask(old_mask);
-    throw;
-  }
+  // Made here for its mode, which SQLite gives to the files beside it: a umask is every thread's.
+  // Closed before SQLite opens it: a later close would take its locks away.
+  UniqueFd file(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!file) throw std::system_error(errno, std::generic_category(), "open " + path_);
+  const std::optional<sys::FileId> id = sys::file_id(file.get());
+  file.reset();
+  database_ =
+      std::make_unique<SQLite::Database>(path_, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
   database_->setBusyTimeout(1000);
   const std::string health = database_->execAndGet("PRAGMA quick_check(1)").getString();
   if (health != "ok") throw std::runtime_error(health);
@@ -122,6 +123,34 @@ void SqliteStore::open() {
   database_->exec(kSchema);
   if (version != kSchemaVersion)
     database_->exec(fmt::format("PRAGMA user_version={}", kSchemaVersion));
+  const std::optional<sys::FileId> wal = sys::file_id(path_ + "-wal");
+  const std::lock_guard lock(mutex_);
+  file_ = id;
+  wal_ = wal;
+}
+
+bool SqliteStore::has_its_file() {
+  const std::optional<sys::FileId> there = sys::file_id(path_);
+  const std::optional<sys::FileId> wal = sys::file_id(path_ + "-wal");
+  const std::lock_guard lock(mutex_);
+  return file_ && wal_ && there == file_ && wal == wal_;
+}
+
+void SqliteStore::renew() {
+  const std::lock_guard lock(mutex_);
+  pending_.renew = true;
+  wake_.notify_one();
+}
+
+void SqliteStore::open_anew() {
+  if (database_ && has_its_file()) return;
+  put_aside("a part of it was removed or replaced");
+  for (const std::string& remark : std::exchange(remarks_, {}))
+    post_([this, remark] { report_(remark); });
+  // A log without its database must not be taken for the new one's.
+  for (const char* part : {"-wal", "-shm"}) std::remove((path_ + part).c_str());
+  in_backup_.clear();
+  open();
 }
 
 StoredState SqliteStore::read() {
@@ -218,6 +247,7 @@ void SqliteStore::run() {
           (record ? in_backup_.insert(id).second : in_backup_.erase(id) != 0) || list_changed;
     }
     try {
+      if (batch.renew || !database_) open_anew();
       write(batch);
       if (std::exchange(failing, false)) post_([this] { report_("state is written again"); });
     } catch (const std::exception& error) {
@@ -241,6 +271,7 @@ void SqliteStore::run() {
 void SqliteStore::put_back(Pending batch) {
   pending_.apps.merge(batch.apps);
   pending_.instances.merge(batch.instances);
+  pending_.renew = pending_.renew || batch.renew;
 }
 
 void SqliteStore::write(const Pending& batch) {

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/sys/file.h"
 #include "daemon/ports/store.h"
 
 namespace SQLite {
@@ -45,20 +46,28 @@ class SqliteStore : public Store {
   void put_file(const std::string& path, std::optional<std::string> content) override;
   void commit(std::function<void()> done) override;
 
+  // False: the file has been removed or replaced, and SQLite writes on into the one without a name.
+  [[nodiscard]] bool has_its_file();
+  // Opens the file anew if it has lost it; what is there instead is put aside. Everything must be
+  // put again afterwards.
+  void renew();
+
  private:
   struct Pending {
     std::map<std::uint64_t, std::optional<AppRecord>> apps;  // nullopt: remove
     std::map<int, std::optional<InstanceRecord>> instances;
     std::map<std::string, std::optional<std::string>> files;
     std::vector<std::function<void()>> waiting;
+    bool renew = false;
     [[nodiscard]] bool empty() const {
-      return apps.empty() && instances.empty() && files.empty() && waiting.empty();
+      return apps.empty() && instances.empty() && files.empty() && waiting.empty() && !renew;
     }
   };
 
   void open();
   StoredState read();
   void put_aside(const std::string& why);
+  void open_anew();
   void run();
   void write(const Pending& batch);
   void back_up();
@@ -75,6 +84,8 @@ class SqliteStore : public Store {
   std::mutex mutex_;
   std::condition_variable wake_;
   Pending pending_;
+  std::optional<sys::FileId> file_;  // the one that is open
+  std::optional<sys::FileId> wal_;   // its log
   bool stop_ = false;
   std::thread thread_;
 };

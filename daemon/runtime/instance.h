@@ -57,6 +57,8 @@ class Instance {
   void retire_current();
   void restart() { handle(RestartRequested{}); }
   void reset_counters();
+  // Gives the store its present state, and the pid file.
+  void record();
   void exited(const ProcessExit& exit);
   // For the next start.
   void set_spec(std::shared_ptr<const AppSpec> spec);
@@ -102,7 +104,6 @@ class Instance {
   // Online: it gets its share of new connections.
   void admit_if_online();
   void arm(asio::steady_timer& timer, Millis delay, InstanceEvent event);
-  void record();
 
   // Spawns the next generation, or says why not.
   std::unique_ptr<Incarnation> spawn(const AppSpec& spec, Incarnation::Role role,

@@ -351,6 +351,11 @@ void Supervisor::reset(const std::vector<int>& pm_ids) {
   }
 }
 
+void Supervisor::record_all() {
+  for (const auto& [id, app] : apps_) ports_.store.put_app({id, *app.spec});
+  for (const auto& [id, instance] : instances_) instance->record();
+}
+
 void Supervisor::signal(const std::vector<int>& pm_ids, int number) {
   bool any = false;
   for (const int id : pm_ids) {

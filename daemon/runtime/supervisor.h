@@ -76,6 +76,8 @@ class Supervisor {
   // What goes finishes its connections first, as in a reload.
   awaitable<ScaleOutcome> scale(std::string name, int count, bool relative);
   void reset(const std::vector<int>& pm_ids);
+  // Gives the store everything again: it has lost its file.
+  void record_all();
   // Throws Error(not_found) if none of them runs.
   void signal(const std::vector<int>& pm_ids, int number);
   // Stops everything; returns how many instances ran. `forget`: the next daemon starts empty, else
