@@ -15,14 +15,17 @@
 namespace pmx::cli {
 namespace {
 
-// The dump, or the one before if it cannot be read. Nullopt: there is none.
-std::optional<std::vector<DumpEntry>> load_dump(Context& context) {
+// The dump, or the one before if nothing of it can be read. Nullopt: there is none.
+std::optional<SavedList> load_dump(Context& context) {
   const Paths& paths = context.paths();
   for (const std::string& path : {paths.dump(), paths.dump_backup()}) {
     const std::optional<std::string> text = sys::read_file(path);
     if (!text) continue;
     try {
-      return read_dump(*text);
+      SavedList saved = read_dump(*text);
+      for (const std::string& problem : saved.problems)
+        context.output.error(fmt::format("{}: {}", path, problem), "this entry is left out");
+      if (!saved.entries.empty() || saved.problems.empty()) return saved;
     } catch (const Error& error) {
       context.output.error(fmt::format("{}: {}", path, error.what()), error.hint());
     }
@@ -97,8 +100,8 @@ int run_save(Context& context, Arguments& arguments) {
 
 int run_resurrect(Context& context, Arguments& arguments) {
   context.parse(arguments);
-  const auto entries = load_dump(context);
-  if (!entries) {
+  const auto saved = load_dump(context);
+  if (!saved) {
     context.output.error(fmt::format("there is no readable {}", context.paths().dump()),
                          "pmx save writes it");
     return 0;
@@ -108,8 +111,8 @@ int run_resurrect(Context& context, Arguments& arguments) {
 
   std::vector<AppSpec> running;
   std::vector<AppSpec> stopped;
-  bool all_well = true;
-  for (Saved& app : apps_of(context, *entries, existing)) {
+  bool all_well = saved->problems.empty();
+  for (Saved& app : apps_of(context, saved->entries, existing)) {
     app.spec.instances = app.instances;
     try {
       resolve_interpreter(app.spec);

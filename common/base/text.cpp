@@ -1,5 +1,6 @@
 #include "common/base/text.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 
@@ -36,6 +37,11 @@ bool is_utf8(std::string_view bytes) noexcept {
     at += lead->length;
   }
   return true;
+}
+
+bool has_control(std::string_view text) noexcept {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; });
 }
 
 }  // namespace pmx

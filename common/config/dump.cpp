@@ -167,6 +167,7 @@ class EntryReader {
  public:
   EntryReader(const Json& in, std::size_t index) : in_(in), label_(fmt::format("entry {}", index)) {
     if (!in.is_object()) refuse("expected an object");
+    if (values::has_nul(in)) refuse("expected text without NUL bytes");
     const auto name = in.find("name");
     if (name != in.end() && name->is_string()) label_ += " (" + name->get<std::string>() + ")";
   }
@@ -195,7 +196,7 @@ class EntryReader {
     take("pm_out_log_path", entry_.out_path);
     take("pm_err_log_path", entry_.error_path);
     take("pm_pid_path", entry_.pid_path);
-    take("env", spec.env);
+    read_env();
     take(kOmittedKey, entry_.omitted_env);
     if (const auto own = in_.find(kOwnKey); own != in_.end() && own->is_object()) {
       read_fields(*own, own_fields());
@@ -227,6 +228,17 @@ class EntryReader {
     if (found == in_.end() || found->is_null() || from_value(*found, out)) return;
     refuse(fmt::format("field \"{}\": expected {}, not {}", name, values::expected(out),
                        values::shown(*found)));
+  }
+
+  // Values may be secrets: no message shows them.
+  void read_env() {
+    const auto found = in_.find("env");
+    if (found == in_.end() || found->is_null()) return;
+    if (!from_value(*found, entry_.spec.env)) {
+      refuse(fmt::format("field \"env\": expected an object, not {}", values::kind(*found)));
+    }
+    if (const std::string wrong = values::env_trouble(*found); !wrong.empty())
+      refuse(fmt::format("field \"env\": expected {}", wrong));
   }
 
   void read_instance_number(const Json& in, const std::string& key) {
@@ -285,16 +297,20 @@ std::string dump_text(const std::vector<DumpEntry>& entries) {
   return list.dump(2) + "\n";
 }
 
-std::vector<DumpEntry> read_dump(std::string_view text) {
+SavedList read_dump(std::string_view text) {
   const Json list = Json::parse(text, nullptr, false);
   if (!list.is_array()) {
     throw Error(ErrorCode::invalid_spec, "saved list: it is not a JSON list, or cut off");
   }
-  std::vector<DumpEntry> entries;
+  SavedList saved;
   for (std::size_t index = 0; index < list.size(); ++index) {
-    entries.push_back(EntryReader(list[index], index).read());
+    try {
+      saved.entries.push_back(EntryReader(list[index], index).read());
+    } catch (const Error& error) {
+      saved.problems.emplace_back(error.what());
+    }
   }
-  return entries;
+  return saved;
 }
 
 void write_dump(const Paths& paths, std::string_view text) {

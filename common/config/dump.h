@@ -31,9 +31,14 @@ DumpEntry dump_entry_of(const InstanceStatus& status);
 // JSON, indented by 2. Secrets are left out and named in `pmx_omitted_env`.
 std::string dump_text(const std::vector<DumpEntry>& entries);
 
+struct SavedList {
+  std::vector<DumpEntry> entries;
+  std::vector<std::string> problems;  // one per entry that is left out: entry, field, why
+};
+
 // Also reads pm2's own dump.pm2; there interpreter_path stays empty (resolve_interpreter). Throws
-// Error(invalid_spec) naming entry and field.
-std::vector<DumpEntry> read_dump(std::string_view text);
+// Error(invalid_spec) if it is no list at all.
+SavedList read_dump(std::string_view text);
 
 // Replaces dump.pmx atomically (mode 0600), the previous one becomes dump.pmx.bak. Throws
 // std::system_error.

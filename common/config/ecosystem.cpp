@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 #include "common/config/ecosystem_keys.h"
 #include "common/config/json_values.h"
 #include "common/sys/file.h"
@@ -126,9 +127,15 @@ class Reader {
 
   void read_key(const std::string& key, const Json& value, LaunchRequest& app) {
     if (const EcosystemKey* known = find_ecosystem_key(key)) {
-      if (value.is_null() || known->set(value, app)) return;
-      problem(fmt::format("key \"{}\": expected {}, not {}", key, known->expected,
-                          values::shown(value)));
+      if (value.is_null()) return;
+      if (known->name == "env") {
+        read_env(key, value, app.env);
+      } else if (const std::string wrong = wrong_bytes(known->name, value); !wrong.empty()) {
+        problem(fmt::format("key \"{}\": expected {}", key, wrong));
+      } else if (!known->set(value, app)) {
+        problem(fmt::format("key \"{}\": expected {}, not {}", key, known->expected,
+                            values::shown(value)));
+      }
       return;
     }
     if (key.starts_with(kEnvPrefix)) return;  // of an environment that was not chosen
@@ -141,6 +148,23 @@ class Reader {
                      nearest.empty() ? "" : fmt::format(" (did you mean \"{}\"?)", nearest)));
   }
 
+  // What was expected instead; empty: nothing wrong.
+  static std::string wrong_bytes(std::string_view key, const Json& value) {
+    if (key == "namespace" && value.is_string() && has_control(value.get<std::string>()))
+      return "one line without control characters";
+    return values::has_nul(value) ? "text without NUL bytes" : "";
+  }
+
+  // Values may be secrets: no message shows them.
+  void read_env(const std::string& key, const Json& value, Env& env) {
+    if (!values::read(value, env)) {
+      problem(fmt::format("key \"{}\": expected {}, not {}", key, values::expected(env),
+                          values::kind(value)));
+    } else if (const std::string wrong = values::env_trouble(value); !wrong.empty()) {
+      problem(fmt::format("key \"{}\": expected {}", key, wrong));
+    }
+  }
+
   void read_chosen_env(const Json& entry, LaunchRequest& app) {
     if (context_.env_name.empty()) return;
     const std::string key = std::string(kEnvPrefix) + context_.env_name;
@@ -150,10 +174,7 @@ class Reader {
       return;
     }
     Env chosen;
-    if (!values::read(*found, chosen)) {
-      problem(fmt::format("key \"{}\": expected {}, not {}", key, values::expected(chosen),
-                          values::shown(*found)));
-    }
+    read_env(key, *found, chosen);
     for (auto& [name, value] : chosen) app.env.insert_or_assign(name, std::move(value));
   }
 
@@ -181,7 +202,7 @@ Ecosystem read_ecosystem(const std::string& path, const EcosystemContext& contex
     const std::string text(std::istreambuf_iterator<char>(std::cin), {});
     return parse_ecosystem(text, "standard input", context);
   }
-  if (path.find(".json") == std::string::npos) {
+  if (path.find(".json", path.rfind('/') + 1) == std::string::npos) {
     throw Error(ErrorCode::invalid_spec,
                 fmt::format("{}: only JSON configuration files are supported so far", path),
                 "write it as .json; comments are allowed in it");

@@ -1,5 +1,7 @@
 #include "common/config/json_values.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -125,6 +127,34 @@ bool read_bytes(const Json& in, std::string& out) {
   }
   out = std::move(bytes);
   return true;
+}
+
+bool has_nul(const Json& in) {
+  if (in.is_string()) return in.get_ref<const std::string&>().find('\0') != std::string::npos;
+  const auto items = in.items();
+  return in.is_structured() && std::any_of(items.begin(), items.end(), [&in](const auto& item) {
+           return (in.is_object() && item.key().find('\0') != std::string::npos) ||
+                  has_nul(item.value());
+         });
+}
+
+std::string env_trouble(const Json& in) {
+  for (const auto& [name, value] : in.items()) {
+    if (name.empty()) return "names that are not empty";
+    if (name.find('=') != std::string::npos || name.find('\0') != std::string::npos) {
+      return fmt::format("names without \"=\" and NUL bytes, not {}", shown(name));
+    }
+    if (has_nul(value)) return fmt::format("{} without NUL bytes", name);
+  }
+  return {};
+}
+
+std::string_view kind(const Json& in) {
+  if (in.is_string()) return "a text";
+  if (in.is_array()) return "a list";
+  if (in.is_object()) return "an object";
+  if (in.is_number()) return "a number";
+  return in.is_null() ? "null" : "true or false";
 }
 
 std::string shown(const Json& in) {

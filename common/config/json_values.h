@@ -64,7 +64,15 @@ constexpr std::string_view expected(const std::optional<T>&) {
 Json bytes_json(const std::string& bytes);
 bool read_bytes(const Json& in, std::string& out);
 
+// Whether a text or a name anywhere in it has a NUL byte, which no process can be given.
+bool has_nul(const Json& in);
+// What an environment (an object) must not have: in words what was expected; empty: nothing wrong.
+// Names variables, never shows their values.
+std::string env_trouble(const Json& in);
+
 // `in` for a message: short, in one line.
 std::string shown(const Json& in);
+// Only what kind of value it is ("a text"), where it may be a secret.
+std::string_view kind(const Json& in);
 
 }  // namespace pmx::values

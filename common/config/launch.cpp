@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 #include "common/config/cpu_count.h"
 #include "common/config/executable_search.h"
 #include "common/config/interpreter.h"
@@ -75,10 +76,7 @@ std::string log_file(const std::string& wish, const std::string& cwd, const std:
 }
 
 void check_name(const std::string& name) {
-  const bool has_control = std::any_of(name.begin(), name.end(), [](char c) {
-    return static_cast<unsigned char>(c) < ' ' || c == '\x7f';
-  });
-  if (has_control) refuse("the name has control characters in it", "give another name");
+  if (has_control(name)) refuse("the name has control characters in it", "give another name");
   if (name.size() > kLongestName) {
     refuse(fmt::format("the name has {} bytes, at most {} are possible", name.size(), kLongestName),
            "give a shorter name");
@@ -157,6 +155,8 @@ AppSpec make_app_spec(const LaunchRequest& request) {
   }
   check_name(spec.name);
   check_sockets(spec);
+  if (has_control(spec.name_space))
+    refuse("the namespace has control characters in it", "give another namespace");
   spec.version = nearest_package_version(target.directory);
   spec.out_file = log_file(spec.out_file, spec.cwd, home_dir);
   spec.error_file = log_file(spec.error_file, spec.cwd, home_dir);
@@ -204,9 +204,10 @@ std::string default_name(std::string_view target) {
 bool looks_like_config(std::string_view target) {
   constexpr std::array<std::string_view, 7> kEndings{
       ".json", ".yml", ".yaml", ".toml", ".config.js", ".config.cjs", ".config.mjs"};
-  return std::any_of(kEndings.begin(), kEndings.end(), [target](std::string_view ending) {
-    const std::size_t at = target.find(ending);
-    return at != std::string_view::npos && (!has_blank(target) || target.ends_with(ending));
+  const std::string_view name = target.substr(target.rfind('/') + 1);
+  return std::any_of(kEndings.begin(), kEndings.end(), [&](std::string_view ending) {
+    return name.find(ending) != std::string_view::npos &&
+           (!has_blank(target) || target.ends_with(ending));
   });
 }
 

@@ -47,7 +47,7 @@ std::pair<std::string, std::vector<std::string>> command_of(const AppSpec& spec)
 // Base name without its last extension; of a directory or shell text as well.
 std::string default_name(std::string_view target);
 
-// Whether `target` names a configuration file: contains ".json", ".yml", ".yaml", ".toml" or
+// Whether `target` names a configuration file: its last part contains ".json", ".yml", ".yaml", ".toml" or
 // ".config.js" (.cjs, .mjs), unless it is a command with blanks.
 bool looks_like_config(std::string_view target);
 

@@ -89,6 +89,21 @@ class Save(pmxtest.PmxTest):
         self.home.run("resurrect", check=None)
         eventually(lambda: self.summary() == self.EXPECTED, 10, "the apps of the backup")
 
+    def test_odd_entry_is_named_and_left_out(self):
+        self.start_some()
+        self.home.run("save")
+        with open(self.dump) as file:
+            saved = json.load(file)
+        saved.insert(1, {"name": "odd", "pm_exec_path": "/x", "pm_cwd": "/", "exec_interpreter": "none", "env": "PASSWORD=hunter2"})
+        with open(self.dump, "w") as file:
+            json.dump(saved, file)
+        self.home.run("delete", "all")
+        result = self.home.run("resurrect", check=1)
+        self.assertIn("entry 1 (odd)", result.stderr)
+        self.assertIn("expected an object", result.stderr)
+        self.assertNotIn("hunter2", result.stdout + result.stderr)
+        self.assertEqual(self.summary(), self.EXPECTED)
+
     def test_usage(self):
         for command in ("save", "resurrect", "kill"):
             with self.subTest(command=command):

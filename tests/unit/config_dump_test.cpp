@@ -84,17 +84,17 @@ TEST_CASE("what is written is read again, to the byte") {
   plain.spec.script = "/bin/true";
   plain.spec.interpreter = "none";
   plain.spec.cwd = "/";
-  const std::vector<DumpEntry> read = read_dump(dump_text({full_entry(), plain}));
+  const std::vector<DumpEntry> read = read_dump(dump_text({full_entry(), plain})).entries;
   REQUIRE(read.size() == 2);
   check_equal(read[0], full_entry());
   check_equal(read[1], plain);
-  CHECK(read_dump(dump_text({})).empty());
+  CHECK(read_dump(dump_text({})).entries.empty());
 }
 
 TEST_CASE("an instance variable that is named like a field hides nothing") {
   DumpEntry entry = full_entry();
   entry.spec.instance_var = "status";
-  const std::vector<DumpEntry> read = read_dump(dump_text({entry}));
+  const std::vector<DumpEntry> read = read_dump(dump_text({entry})).entries;
   check_equal(read.at(0), entry);
 }
 
@@ -121,7 +121,7 @@ TEST_CASE("secrets are left out and named") {
                     {"githubToken", "hunter2"}};
   const std::string text = dump_text({entry});
   CHECK(text.find("hunter2") == std::string::npos);
-  const DumpEntry read = read_dump(text).at(0);
+  const DumpEntry read = read_dump(text).entries.at(0);
   CHECK(read.spec.env == Env{{"HOME", "/root"}});
   CHECK(read.omitted_env == Words{"DATABASE_URL", "DB_PASSWORD", "githubToken"});
 }
@@ -162,7 +162,7 @@ TEST_CASE("pm2's own dump") {
     "env": {"PATH": "/bin", "PM2_HOME": "/root/.pm2", "PM2_USAGE": "CLI", "unique_id": "u",
             "NODE_APP_INSTANCE": 1, "api": {}, "PORT": 80}
   }])")
-                              .at(0);
+                              .entries.at(0);
   const AppSpec& spec = entry.spec;
   CHECK(spec.name == "api");
   CHECK(spec.version.empty());
@@ -186,7 +186,8 @@ TEST_CASE("pm2's own dump") {
 TEST_CASE("damaged lists are refused with the place") {
   const auto message = [](const std::string& text) -> std::string {
     try {
-      read_dump(text);
+      const SavedList saved = read_dump(text);
+      if (!saved.problems.empty()) return saved.problems.at(0);
     } catch (const Error& error) {
       return error.what();
     }
@@ -204,6 +205,24 @@ TEST_CASE("damaged lists are refused with the place") {
         "saved list: entry 0 (a): field \"pm_exec_path\" is missing");
   CHECK(message("[{\"name\": \"a\", \"args\": 3, " + good + "}]") ==
         "saved list: entry 0 (a): field \"args\": expected a list of texts, or one text, not 3");
+}
+
+TEST_CASE("one odd entry costs only itself, and its secrets are not shown") {
+  const std::string good = R"("pm_exec_path": "/a", "pm_cwd": "/", "exec_interpreter": "none")";
+  const SavedList saved =
+      read_dump("[{\"name\": \"a\", " + good + "}, {\"name\": \"b\", \"env\": \"hunter2\", " +
+                good + "}, {\"name\": \"c\", \"env\": {\"A=B\": \"hunter2\"}, " + good +
+                "}, {\"name\": \"d\\u0000\", " + good + "}, {\"name\": \"e\", " + good + "}]");
+  REQUIRE(saved.entries.size() == 2);
+  CHECK(saved.entries[0].spec.name == "a");
+  CHECK(saved.entries[1].spec.name == "e");
+  REQUIRE(saved.problems.size() == 3);
+  CHECK(saved.problems[0] ==
+        "saved list: entry 1 (b): field \"env\": expected an object, not a text");
+  CHECK(saved.problems[1] ==
+        "saved list: entry 2 (c): field \"env\": expected names without \"=\" and NUL bytes, not "
+        "\"A=B\"");
+  CHECK(saved.problems[2] == "saved list: entry 3: expected text without NUL bytes");
 }
 
 TEST_CASE("writing keeps the previous list, privately") {

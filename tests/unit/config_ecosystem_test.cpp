@@ -252,5 +252,44 @@ TEST_CASE("one app that cannot be run stops all, and all such are named") {
   }
 }
 
+TEST_CASE("what no process can be given is refused with file, app and key") {
+  const auto of = [](const std::string& keys, const std::string& env_name = {}) {
+    return problem(R"([{"name": "web", "script": "a.js", )" + keys + "}]", env_name);
+  };
+  const std::string begin = "apps.json: app \"web\": key ";
+  const std::string text = "expected text without NUL bytes";
+  CHECK(of(R"("args": ["a", "b\u0000c"])") == begin + "\"args\": " + text);
+  CHECK(of(R"("cwd": "/tmp\u0000")") == begin + "\"cwd\": " + text);
+  CHECK(of(R"("out_file": "/tmp\u0000")") == begin + "\"out_file\": " + text);
+  CHECK(of(R"("exec": "a\u0000.js")") == begin + "\"exec\": " + text);
+  CHECK(of(R"("env": {"A": "1\u00002"})") == begin + "\"env\": expected A without NUL bytes");
+  CHECK(of(R"("env": {"": "x"})") == begin + "\"env\": expected names that are not empty");
+  const std::string names = "expected names without \"=\" and NUL bytes, not ";
+  CHECK(of(R"("env": {"A=B": "hunter2"})") == begin + "\"env\": " + names + "\"A=B\"");
+  CHECK(of(R"("env": {"A\u0000": "x"})") == begin + "\"env\": " + names + "\"A\\u0000\"");
+  CHECK(of(R"("env_prod": {"A=": 1})", "prod") == begin + "\"env_prod\": " + names + "\"A=\"");
+  for (const char* name_space : {"a\\nb", "a\\u001bb", "a\\u007f", "\\u0000"}) {
+    CAPTURE(name_space);
+    CHECK(of(std::string(R"("namespace": ")") + name_space + "\"") ==
+          begin + "\"namespace\": expected one line without control characters");
+  }
+}
+
+TEST_CASE("a mistyped environment is not shown: it may hold secrets") {
+  CHECK(problem(R"([{"name": "web", "script": "a.js", "env": "KEY=hunter2"}])") ==
+        "apps.json: app \"web\": key \"env\": expected an object, not a text");
+  CHECK(problem(R"([{"name": "web", "script": "a.js", "env_prod": ["hunter2"]}])", "prod") ==
+        "apps.json: app \"web\": key \"env_prod\": expected an object, not a list");
+}
+
+TEST_CASE("the ending counts in the file's own name, not in its directory's") {
+  const Directory directory;
+  const std::string path = directory.file("conf.json.d/apps", "[]");
+  CHECK_THROWS_WITH_AS(read_ecosystem(path, {}),
+                       doctest::Contains("only JSON configuration files are supported"), Error);
+  CHECK_FALSE(looks_like_config(path));
+  CHECK(looks_like_config("conf.d/apps.json"));
+}
+
 }  // namespace
 }  // namespace pmx
