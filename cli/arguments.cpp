@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cctype>
 
-#include "cli/suggestion.h"
 #include "common/base/error.h"
+#include "common/base/text.h"
 
 namespace pmx::cli {
 namespace {

@@ -12,9 +12,9 @@
 #include "cli/command_table.h"
 #include "cli/context.h"
 #include "cli/output.h"
-#include "cli/suggestion.h"
 #include "common/base/build_info.h"
 #include "common/base/error.h"
+#include "common/base/text.h"
 
 namespace pmx::cli {
 namespace {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "cli/suggestion.h"
+#include "common/base/text.h"
 #include "common/config/ecosystem.h"
 #include "common/config/words.h"
 

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <system_error>
 
-#include "cli/suggestion.h"
+#include "common/base/text.h"
 
 namespace pmx::cli {
 namespace {

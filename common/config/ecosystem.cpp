@@ -143,9 +143,9 @@ class Reader {
       if (ignored->matters) warn(fmt::format("key \"{}\" is not supported yet, ignored", key));
       return;
     }
-    const std::string nearest = nearest_ecosystem_key(key);
+    const std::optional<std::string> near = nearest_ecosystem_key(key);
     warn(fmt::format("key \"{}\" is not known, ignored{}", key,
-                     nearest.empty() ? "" : fmt::format(" (did you mean \"{}\"?)", nearest)));
+                     near ? fmt::format(" (did you mean \"{}\"?)", *near) : ""));
   }
 
   // What was expected instead; empty: nothing wrong.

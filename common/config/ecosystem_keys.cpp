@@ -1,12 +1,12 @@
 #include "common/config/ecosystem_keys.h"
 
-#include <algorithm>
 #include <array>
 #include <cctype>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 #include "common/config/cpu_count.h"
 #include "common/config/json_values.h"
 
@@ -153,22 +153,6 @@ bool has_word(std::string_view words, std::string_view word) {
   return (' ' + std::string(words) + ' ').find(' ' + std::string(word) + ' ') != std::string::npos;
 }
 
-// How many letters must be added, taken out or changed.
-std::size_t edits(std::string_view from, std::string_view to) {
-  std::vector<std::size_t> row(to.size() + 1);
-  for (std::size_t j = 0; j <= to.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= from.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= to.size(); ++j) {
-      const std::size_t change = diagonal + (from[i - 1] == to[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({change, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[to.size()];
-}
-
 }  // namespace
 
 const EcosystemKey* find_ecosystem_key(std::string_view key) {
@@ -193,20 +177,10 @@ std::optional<IgnoredKey> find_ignored_key(std::string_view key, const Json& val
   return std::nullopt;
 }
 
-std::string nearest_ecosystem_key(std::string_view key) {
-  constexpr std::size_t kLongest = 40;
-  if (key.size() > kLongest) return {};
-  const std::string name = snake_case(key);
-  std::string nearest;
-  std::size_t least = 1 + std::min<std::size_t>(name.size() / 3, 3);
-  for (const EcosystemKey& row : keys()) {
-    const std::size_t distance = edits(name, row.name);
-    if (distance < least) {
-      least = distance;
-      nearest = row.name;
-    }
-  }
-  return nearest;
+std::optional<std::string> nearest_ecosystem_key(std::string_view key) {
+  std::vector<std::string> names;
+  for (const EcosystemKey& row : keys()) names.emplace_back(row.name);
+  return nearest(snake_case(key), names);
 }
 
 }  // namespace pmx

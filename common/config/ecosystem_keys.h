@@ -28,7 +28,7 @@ struct IgnoredKey {
 };
 std::optional<IgnoredKey> find_ignored_key(std::string_view key, const nlohmann::json& value);
 
-// The known key that `key` is a likely slip of; empty: none.
-std::string nearest_ecosystem_key(std::string_view key);
+// The known key that `key` is a likely slip of.
+std::optional<std::string> nearest_ecosystem_key(std::string_view key);
 
 }  // namespace pmx

@@ -108,6 +108,10 @@ class BadFiles(pmxtest.PmxTest):
         self.assertIn("/no/such/script.js", self.home.fails("start", path).stderr)
         self.home.wait_status("good", "online")
 
+    def test_start_of_a_key_suggests_the_whole(self):
+        path = self.home.json_file("slip.json", {"apps": [{"name": "slip", "script": testapp(), "args": ["sleep"], "exp_backoff": 100}]})
+        self.assertIn('did you mean "exp_backoff_restart_delay"?', self.home.run("start", path).stderr)
+
 
 if __name__ == "__main__":
     pmxtest.main()

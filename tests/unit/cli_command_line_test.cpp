@@ -4,8 +4,8 @@
 
 #include "cli/arguments.h"
 #include "cli/command_line.h"
-#include "cli/suggestion.h"
 #include "common/base/error.h"
+#include "common/base/text.h"
 
 namespace pmx::cli {
 namespace {
