@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <system_error>
 
 #include "common/base/unique_fd.h"
@@ -37,10 +38,10 @@ std::optional<std::string> read_file(const std::string& path) {
 }
 
 void replace_file(const std::string& path, std::string_view content, mode_t mode) {
-  const std::string temporary = path + ".new";
-  {
-    const UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
-    if (!fd) fail("create", temporary);
+  std::string temporary = path + ".XXXXXX";
+  UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (!fd) fail("create", temporary);
+  try {
     if (::fchmod(fd.get(), mode) != 0) fail("chmod", temporary);
     while (!content.empty()) {
       const ssize_t count = ::write(fd.get(), content.data(), content.size());
@@ -49,8 +50,12 @@ void replace_file(const std::string& path, std::string_view content, mode_t mode
       content.remove_prefix(static_cast<std::size_t>(count));
     }
     if (::fsync(fd.get()) != 0) fail("fsync", temporary);
+    if (::rename(temporary.c_str(), path.c_str()) != 0) fail("replace", path);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
   }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) fail("rename", temporary);
+  fd.reset();
   const std::size_t slash = path.find_last_of('/');
   const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   const UniqueFd directory_fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

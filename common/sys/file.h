@@ -13,8 +13,8 @@ namespace pmx::sys {
 // nullopt: it does not exist. Throws std::system_error on other errors. Works for /proc.
 std::optional<std::string> read_file(const std::string& path);
 
-// Old or new content after a crash at any moment, never a mixture: temporary file, fsync, rename,
-// fsync of the directory.
+// Old or new content after a crash at any moment, never a mixture: temporary file of its own
+// beside it (removed on failure), fsync, rename, fsync of the directory.
 void replace_file(const std::string& path, std::string_view content, mode_t mode);
 
 // Which file it is, whatever its name.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -103,6 +104,19 @@ class Save(pmxtest.PmxTest):
         self.assertIn("expected an object", result.stderr)
         self.assertNotIn("hunter2", result.stdout + result.stderr)
         self.assertEqual(self.summary(), self.EXPECTED)
+
+    def test_two_at_once_and_a_failure_leave_no_temporary_file(self):
+        self.start_some()
+        children = [self.home.popen("save", stdout=subprocess.DEVNULL) for _ in range(8)]
+        self.assertEqual([child.wait(30 * pmxtest.SLOW) for child in children], [0] * 8)
+        self.home.run("delete", "copies")
+        for path in (self.dump, self.dump + ".bak"):
+            os.unlink(path)
+        os.mkdir(self.dump + ".new")  # the name that was once used for all
+        self.home.run("save")
+        os.unlink(self.dump)
+        os.rmdir(self.dump + ".new")
+        self.assertEqual([name for name in os.listdir(self.home.path) if name.startswith("dump")], [])
 
     def test_usage(self):
         for command in ("save", "resurrect", "kill"):
