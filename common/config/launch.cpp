@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 
 #include "common/base/error.h"
@@ -117,7 +118,17 @@ std::string user_of(const Env& environment) {
   for (const std::string_view name : {"USER", "LOGNAME"}) {
     if (std::string user = value_of(environment, name); !user.empty()) return user;
   }
-  return std::to_string(::getuid());
+  // Not getpwuid: in a static program it needs the C library's plug-ins of this very version.
+  const std::string id = std::to_string(::getuid());
+  std::ifstream users("/etc/passwd");
+  for (std::string line; std::getline(users, line);) {
+    const std::size_t name_end = line.find(':');
+    const std::size_t id_begin =
+        line.find(':', name_end == std::string::npos ? name_end : name_end + 1);
+    if (name_end == std::string::npos || id_begin == std::string::npos) continue;
+    if (line.compare(id_begin + 1, id.size() + 1, id + ":") == 0) return line.substr(0, name_end);
+  }
+  return id;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -111,6 +112,10 @@ class BadFiles(pmxtest.PmxTest):
     def test_start_of_a_key_suggests_the_whole(self):
         path = self.home.json_file("slip.json", {"apps": [{"name": "slip", "script": testapp(), "args": ["sleep"], "exp_backoff": 100}]})
         self.assertIn('did you mean "exp_backoff_restart_delay"?', self.home.run("start", path).stderr)
+
+    def test_user_without_the_variables(self):
+        self.home.run("start", testapp(), "--name", "app", "--", "sleep", env={"USER": None, "LOGNAME": None})
+        self.assertEqual(self.home.one("app")["pm2_env"]["username"], pwd.getpwuid(os.getuid()).pw_name)
 
 
 if __name__ == "__main__":
