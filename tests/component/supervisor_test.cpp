@@ -662,6 +662,29 @@ TEST_CASE("reload in place: the old one drains, then the new one is started") {
   }
 }
 
+TEST_CASE("reload in place: what failed goes back in place") {
+  Bench bench;
+  AppSpec spec = cluster_app(1);
+  spec.max_unavailable = 1;
+  bench.start_cluster(spec);
+  Supervisor::ReloadOptions options;
+  options.env = Env{{"COLOUR", "blue"}};
+  const auto reply = bench.reload({0}, options);
+  REQUIRE(bench.eventually([&] { return bench.did("disconnect 0.1"); }));
+  bench.world.channels.at({0, 1})->close();
+  REQUIRE(bench.eventually([&] { return bench.world.alive({0, 2}); }));
+  bench.world.end({0, 2}, exit_code(1));
+  // The third is the restart after a crash; it is replaced, too.
+  REQUIRE(bench.eventually([&] { return bench.world.alive({0, 4}); }));
+  CHECK_FALSE(bench.spawner.requests.back().env.contains("COLOUR"));
+  bench.listen({0, 4});
+  REQUIRE(code_of(bench, reply) == ErrorCode::not_ready);
+  const std::string text = reply->error->what();
+  CHECK(text.find("back on the previous settings") != std::string::npos);
+  CHECK(bench.status(0).state == State::online);
+  CHECK(bench.world.alive_count() == 1);
+}
+
 TEST_CASE("reload: a candidate that ends in the moment it is ready") {
   Bench bench;
   bench.start_cluster(cluster_app(1));
