@@ -17,7 +17,10 @@
 #include "common/base/build_info.h"
 #include "common/base/error.h"
 #include "common/config/launch.h"
+#include "common/model/door.h"
 #include "common/sys/proc_fs.h"
+#include "common/sys/unix_socket.h"
+#include "daemon/cluster/listen_door.h"
 #include "daemon/cluster/node_channels.h"
 #include "daemon/control/control_server.h"
 #include "daemon/home.h"
@@ -38,6 +41,7 @@
 namespace pmx {
 namespace {
 
+constexpr int kDoorBacklog = 1024;
 constexpr int kExitForNewKeeper = 75;  // any code but kExitShutdown and kExitRefused: started again
 
 // One line in pmx.log, which is our stderr.
@@ -50,12 +54,23 @@ void log_line(const std::string& text) {
   (void)!::write(STDERR_FILENO, line.data(), line.size());
 }
 
+// Beside the programs when they are built, in the library directory when they are installed. Empty:
+// nowhere.
+std::string preload_library(const std::string& own_directory) {
+  for (const char* place : {"/", "/../" PMX_LIBRARY_DIRECTORY "/pmx/", "/../lib/pmx/"}) {
+    const std::string path = own_directory + place + "libpmx-listen.so";
+    if (::access(path.c_str(), R_OK) == 0) return path;
+  }
+  log_line("libpmx-listen.so is not installed: only Node apps share ports");
+  return {};
+}
+
 std::pair<std::string, std::vector<std::string>> command_with_drain(const AppSpec& spec,
                                                                     const std::string& script) {
   auto command = command_of(spec);
   const auto wish = spec.env.find("PMX_DRAIN");
   const bool wanted = wish == spec.env.end() || wish->second != "off";
-  if (spec.exec_mode == ExecMode::cluster && wanted && !script.empty()) {
+  if (door_of(spec) == Door::node && wanted && !script.empty()) {
     command.second.insert(command.second.begin() + 1, {"--require", script});
   }
   return command;
@@ -95,6 +110,7 @@ class Daemon {
     sockets_.restore();
     const StoredState state = store_.load();
     supervisor_ = std::make_unique<Supervisor>(ports());
+    open_door();  // before recovery starts anything that asks there
     supervisor_->recover(state, spawner_.adopt(keeper_pid_));
     link_.start(
         {.on_exit = [this](std::uint64_t slot,
@@ -135,6 +151,8 @@ class Daemon {
         .channels = channels_,
         .processes = processes_,
         .home = paths.home(),
+        .preload_library = preload_library(options_.own_directory),
+        .listen_socket = paths.listen_socket(),
         .boot_id = sys::boot_id(),
         .paths =
             [paths](const AppSpec& spec, int pm_id) {
@@ -145,6 +163,25 @@ class Daemon {
         .command =
             [this](const AppSpec& spec) { return command_with_drain(spec, home_.drain_script()); },
         .log = log_line};
+  }
+
+  void open_door() {
+    ListenDoor::Events events;
+    events.who = [this](const std::string& token) -> std::optional<ListenDoor::Caller> {
+      const auto asker = supervisor_->asker(token);
+      if (!asker) return std::nullopt;
+      return ListenDoor::Caller{asker->app_id, asker->run, asker->balance};
+    };
+    events.on_listening = [this](const ListenDoor::Caller& caller) {
+      supervisor_->now_listens(caller.run);
+    };
+    events.on_problem = [this](const ListenDoor::Caller& caller, const std::string& text) {
+      supervisor_->socket_problem(caller.run, text);
+    };
+    door_ = std::make_unique<ListenDoor>(
+        io_, sys::listen_unix(options_.paths.listen_socket(), kDoorBacklog, SOCK_SEQPACKET),
+        sockets_.listeners(), std::move(events));
+    door_->start();
   }
 
   void wait_for_signal() {
@@ -202,6 +239,7 @@ class Daemon {
                               "which stops its apps",
                               what, ::getpid()));
     }
+    open_door();
     // A client may just have connected to one that is still there.
     if (!home_.has_socket()) server_->replace_listener(home_.listen());
     store_.renew();
@@ -268,6 +306,7 @@ class Daemon {
   asio::signal_set signals_;
   HomeWatch watch_;
   std::unique_ptr<Supervisor> supervisor_;
+  std::unique_ptr<ListenDoor> door_;
   std::unique_ptr<ControlContext> context_;
   std::unique_ptr<ControlServer> server_;
   bool ending_ = false;

@@ -145,9 +145,4 @@ Interpreter shell_interpreter(const ExecutableSearch& search) {
   refuse("a shell command needs bash or sh, and neither is on PATH", "install one of them");
 }
 
-bool is_node(std::string_view interpreter) {
-  const std::string_view name = base_name(interpreter);
-  return name == "node" || name == "nodejs";
-}
-
 }  // namespace pmx

@@ -26,7 +26,4 @@ Interpreter wished_interpreter(const std::string& wish, const std::string& scrip
 // The shell that runs the text of a command: bash, else sh. Throws Error(invalid_spec).
 Interpreter shell_interpreter(const ExecutableSearch& search);
 
-// Whether `interpreter` (name or path) can be a worker of a Node cluster.
-bool is_node(std::string_view interpreter);
-
 }  // namespace pmx

@@ -12,12 +12,14 @@
 #include "common/base/error.h"
 #include "common/base/text.h"
 #include "common/config/cpu_count.h"
+#include "common/config/elf_kind.h"
 #include "common/config/executable_search.h"
 #include "common/config/interpreter.h"
 #include "common/config/launch_target.h"
 #include "common/config/package_json.h"
 #include "common/config/words.h"
 #include "common/model/declared_socket.h"
+#include "common/model/door.h"
 
 namespace pmx {
 namespace {
@@ -101,16 +103,28 @@ std::string shortened(std::string name) {
   return name;
 }
 
+// Whether `-i N` means N instances on the same ports, if nothing is said about it. Shell scripts
+// start other programs, of which several may well want ports of their own: N copies, as in pm2.
+bool can_share_ports(const AppSpec& spec) {
+  if (is_node(spec.interpreter)) return true;
+  if (spec.bind_via == BindVia::none) return false;
+  const std::string_view name =
+      std::string_view(spec.interpreter).substr(spec.interpreter.find_last_of('/') + 1);
+  constexpr std::array<std::string_view, 5> kShells{"sh", "bash", "dash", "zsh", "ksh"};
+  const bool shell = spec.shell || std::find(kShells.begin(), kShells.end(), name) != kShells.end();
+  return !shell && spec.listen.empty() && can_preload(program_of(spec));
+}
+
 void choose_mode(const LaunchRequest& request, AppSpec& spec) {
   spec.instances_given = request.instances.has_value();
   if (request.instances) spec.instances = resolve_instances(*request.instances, usable_cores());
-  const bool node = is_node(spec.interpreter);
-  spec.exec_mode =
-      request.exec_mode.value_or(spec.instances_given && node ? ExecMode::cluster : ExecMode::fork);
-  if (spec.exec_mode == ExecMode::cluster && !node) {
-    refuse(fmt::format("exec_mode cluster needs Node.js, but the interpreter is \"{}\"",
-                       spec.interpreter),
-           "leave exec_mode out, or use \"fork\"");
+  const bool many = spec.instances_given && can_share_ports(spec);
+  spec.exec_mode = request.exec_mode.value_or(many ? ExecMode::cluster : ExecMode::fork);
+  if (spec.exec_mode == ExecMode::cluster && door_of(spec) == Door::preload &&
+      !can_preload(program_of(spec))) {
+    refuse(fmt::format("exec_mode cluster: {} is statically linked, so it cannot share ports",
+                       program_of(spec)),
+           "declare its sockets with `listen` if it takes LISTEN_FDS, or set bind_via to \"none\"");
   }
 }
 

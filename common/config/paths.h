@@ -23,6 +23,8 @@ class Paths {
 
   [[nodiscard]] const std::string& home() const noexcept { return home_; }
   [[nodiscard]] std::string socket() const { return home_ + "/pmx.sock"; }
+  // Where apps ask for the ports they bind.
+  [[nodiscard]] std::string listen_socket() const { return home_ + "/app.sock"; }
   [[nodiscard]] std::string pid_file() const { return home_ + "/pmx.pid"; }  // of the daemon
   [[nodiscard]] std::string log() const { return home_ + "/pmx.log"; }       // of the daemon
   [[nodiscard]] std::string database() const { return home_ + "/pmx.db"; }

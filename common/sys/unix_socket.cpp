@@ -35,9 +35,9 @@ const sockaddr* generic(const sockaddr_un& address) {
 
 }  // namespace
 
-UniqueFd listen_unix(const std::string& path, int backlog) {
+UniqueFd listen_unix(const std::string& path, int backlog, int type) {
   const sockaddr_un address = address_of(path);
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  UniqueFd fd(::socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) fail("socket for", path);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) fail("remove stale", path);
   // The mode must be right from the first moment: Linux makes the file with the socket's own. A

@@ -1,6 +1,7 @@
 // Unix domain stream sockets by path.
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <string>
@@ -14,7 +15,7 @@ inline constexpr std::size_t kMaxSocketPath = 107;
 
 // Binds (after removing a stale file) with mode 0600 and listens; non-blocking, CLOEXEC. Throws
 // std::system_error.
-UniqueFd listen_unix(const std::string& path, int backlog);
+UniqueFd listen_unix(const std::string& path, int backlog, int type = SOCK_STREAM);
 
 // Blocking, CLOEXEC. Throws std::system_error: ENOENT and ECONNREFUSED mean that nobody serves the
 // path.

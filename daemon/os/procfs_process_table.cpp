@@ -13,6 +13,7 @@
 
 #include "common/sys/pidfd.h"
 #include "common/sys/proc_fs.h"
+#include "common/sys/sock_diag.h"
 
 namespace pmx {
 namespace {
@@ -93,6 +94,23 @@ std::unique_ptr<ProcessTable::Watch> ProcfsProcessTable::watch(const ProcessRef&
   UniqueFd copy(::fcntl(process.pidfd.get(), F_DUPFD_CLOEXEC, 0));
   if (!copy) throw std::system_error(errno, std::generic_category(), "duplicate pidfd");
   return std::make_unique<PidfdWatch>(io_, std::move(copy), std::move(on_end));
+}
+
+int ProcfsProcessTable::connections(const TreeQuery& query, const std::vector<int>& ports) {
+  std::unordered_set<std::uint64_t> serving;
+  for (const int port : ports) {
+    for (const sys::TcpSocket& socket : sys::tcp_sockets(port, sys::kTcpServing))
+      serving.insert(socket.inode);
+  }
+  serving.erase(0);
+  int count = 0;
+  if (serving.empty()) return count;
+  for (const ProcessRef& process : tree(query)) {
+    for (const std::uint64_t inode : sys::socket_inodes(process.pid)) {
+      if (serving.erase(inode) > 0) ++count;  // once, whoever else holds it
+    }
+  }
+  return count;
 }
 
 Usage ProcfsProcessTable::usage(pid_t root) {

@@ -21,6 +21,7 @@ class ProcfsProcessTable : public ProcessTable {
   bool signal(const ProcessRef& process, int number) override;
   std::unique_ptr<Watch> watch(const ProcessRef& process, std::function<void()> on_end) override;
   Usage usage(pid_t root) override;
+  int connections(const TreeQuery& query, const std::vector<int>& ports) override;
   void add_main(pid_t pid) override { mains_.insert(pid); }
   void remove_main(pid_t pid) override {
     mains_.erase(pid);

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <utility>
 
+#include "common/model/door.h"
 #include "common/model/signal_name.h"
 #include "daemon/policy/duration_text.h"
 
@@ -21,6 +22,8 @@ std::string describe(const StopStep& step) {
       return "message \"shutdown\"";
     case Kind::disconnect:
       return "disconnect";
+    case Kind::drain:
+      return "waiting for its connections";
     case Kind::signal:
       break;
   }
@@ -31,8 +34,12 @@ std::string describe(const StopStep& step) {
 
 StopSequence::StopSequence(const AppSpec& spec, StopPurpose purpose, bool has_channel)
     : treekill_(spec.treekill) {
-  if (purpose == StopPurpose::retire && has_channel) {
-    steps_.push_back({.kind = Kind::disconnect, .wait = kDrainTimeout});
+  const Door door = door_of(spec);
+  if (purpose == StopPurpose::retire) {
+    if (door == Door::node && has_channel)
+      steps_.push_back({.kind = Kind::disconnect, .wait = spec.drain_timeout});
+    if (door == Door::preload || (door == Door::none && !spec.listen.empty()))
+      steps_.push_back({.kind = Kind::drain, .wait = spec.drain_timeout});
   }
   if (spec.shutdown_with_message && has_channel) {
     steps_.push_back({.kind = Kind::message, .wait = spec.kill_timeout});
@@ -57,6 +64,10 @@ StopProgress StopSequence::on(StopEvent event) {
       return on_timeout();
     case StopEvent::channel_closed:
       return on_channel_closed();
+    case StopEvent::drained:
+      if (next_ > 0 && steps_[next_ - 1].kind == Kind::drain)
+        return perform_next("drained: it has no connections any more");
+      return {Action::keep_wait, {}, "it is not draining"};
     case StopEvent::main_exited:
       return on_main_exited();
     case StopEvent::tree_gone:
@@ -96,6 +107,8 @@ StopProgress StopSequence::on_main_exited() {
     return finish(Action::done,
                   "the main process is gone; treekill is off, so its children are left alone");
   // Nobody is left to drain, and children know nothing about a disconnect.
+  if (next_ > 0 && steps_[next_ - 1].kind == Kind::drain)
+    return perform_next("the main process is gone, its tree may not be");
   if (next_ > 0 && steps_[next_ - 1].kind == Kind::disconnect) {
     StopProgress progress = on_channel_closed();
     progress.reason = "the main process is gone, its tree may not be; " + describe(progress.step);

@@ -3,9 +3,10 @@
 //
 //   stop, restart                       SIGINT, kill_timeout, SIGKILL
 //   the same, shutdown_with_message     "shutdown" over the channel, kill_timeout, SIGKILL
-//   retire after a reload, with channel "disconnect" over the channel; when the last connection has
-//   gone the worker closes the channel
-//                                       (or kDrainTimeout passes); then one of the two above
+//   retire after a reload, Node worker "disconnect" over the channel; when the last connection has
+//   gone the worker closes the channel (or drain_timeout passes); then one of the two above
+//   retire, others that share sockets   nothing is said: new connections go elsewhere, and it waits
+//   until the last one has gone (or drain_timeout passes); then one of the two above
 //
 // Without a channel nothing can be sent, so those steps fall back to SIGINT. Signals go to the
 // whole tree, unless the app has treekill off: then only to the main process, and its children do
@@ -20,8 +21,6 @@
 
 namespace pmx {
 
-// How long a retired worker may finish its connections.
-inline constexpr Millis kDrainTimeout{10'000};
 // Least wait after SIGKILL before the stop counts as failed: a process with much memory needs time
 // to go.
 inline constexpr Millis kLeastWaitAfterKill{5'000};
@@ -35,6 +34,7 @@ struct StopStep {
   enum class Kind {
     message,     // send the text "shutdown" to the app
     disconnect,  // send Node's internal disconnect: finish connections, then close the channel
+    drain,       // do nothing; look whether it still has connections
     signal,      // send `signal`
   };
   Kind kind = Kind::signal;
@@ -48,6 +48,7 @@ struct StopStep {
 enum class StopEvent {
   step_timed_out,  // the wait of the step performed last is over
   channel_closed,
+  drained,  // it has no connections any more
   main_exited,
   tree_gone,  // the main process and every descendant; with treekill off main_exited is enough
 };

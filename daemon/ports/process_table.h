@@ -48,6 +48,8 @@ class ProcessTable {
   virtual bool signal(const ProcessRef& process, int number) = 0;
   virtual std::unique_ptr<Watch> watch(const ProcessRef& process, std::function<void()> on_end) = 0;
   virtual Usage usage(pid_t root) = 0;
+  // Established TCP connections of the tree on these local ports.
+  virtual int connections(const TreeQuery& query, const std::vector<int>& ports) = 0;
   // Main processes of runs are never taken for what another run left behind.
   virtual void add_main(pid_t pid) = 0;
   virtual void remove_main(pid_t pid) = 0;

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <utility>
 
+#include "common/model/door.h"
 #include "daemon/policy/increment_var.h"
 #include "daemon/runtime/declared_sockets.h"
 #include "daemon/runtime/stopper.h"
@@ -194,8 +195,13 @@ Env Instance::environment(const AppSpec& spec, std::uint32_t generation) const {
   }
   // cluster.worker.id: the same for every run of an instance, so that "worker 1 does it" keeps its
   // meaning.
-  if (spec.exec_mode == ExecMode::cluster)
-    env["NODE_UNIQUE_ID"] = std::to_string(identity_.number + 1);
+  const Door door = door_of(spec);
+  if (door == Door::node) env["NODE_UNIQUE_ID"] = std::to_string(identity_.number + 1);
+  if (door == Door::preload && !ports_.preload_library.empty()) {
+    std::string& preload = env["LD_PRELOAD"];
+    preload = preload.empty() ? ports_.preload_library : ports_.preload_library + ":" + preload;
+    env["PMX_LISTEN_SOCKET"] = ports_.listen_socket;
+  }
   return env;
 }
 
@@ -242,22 +248,16 @@ void Instance::open_channel(Incarnation& incarnation, UniqueFd fd, const AppSpec
                             const std::string& note) {
   if (!fd) return;
   const std::uint32_t generation = incarnation.run.generation;
-  const bool listening_means_ready = !spec.wait_ready;
   ChannelEvents events;
-  events.on_listening = [this, generation, listening_means_ready] {
-    if (listening_means_ready) became_ready(generation);
-  };
+  events.on_listening = [this, generation] { now_listens(generation); };
   events.on_message = [this, generation](std::string_view json) { message(generation, json); };
   events.on_closed = [this, generation] { channel_closed(generation); };
   events.on_note_changed = [this, generation] {
     if (const Incarnation* changed = find(generation)) remember(*changed);
   };
-  events.on_problem = [this](const std::string& text) {
-    ports_.log(fmt::format("{} ({}): {}", spec_->name, identity_.pm_id, text));
-    problem_ = text;
-  };
-  const WorkerIdentity identity{identity_.app_id, incarnation.run,
-                                spec.exec_mode == ExecMode::cluster, spec.balance};
+  events.on_problem = [this](const std::string& text) { socket_problem(text); };
+  const WorkerIdentity identity{identity_.app_id, incarnation.run, door_of(spec) == Door::node,
+                                spec.balance};
   incarnation.channel = ports_.channels.open(std::move(fd), identity, note, std::move(events));
 }
 
@@ -291,6 +291,26 @@ void Instance::became_ready(std::uint32_t generation) {
     candidate_timer_.cancel();
     events_.candidate_ready(identity_.pm_id);
   }
+}
+
+void Instance::now_listens(std::uint32_t generation) {
+  const Incarnation* incarnation = find(generation);
+  if (incarnation == nullptr) return;
+  const bool is_candidate = incarnation == candidate_.get() && candidate_spec_;
+  if (!(is_candidate ? *candidate_spec_ : *spec_).wait_ready) became_ready(generation);
+}
+
+void Instance::socket_problem(const std::string& text) {
+  ports_.log(fmt::format("{} ({}): {}", spec_->name, identity_.pm_id, text));
+  problem_ = text;
+}
+
+std::optional<std::uint32_t> Instance::generation_of(const std::string& token_text) const {
+  for (const Incarnation* incarnation : {current_.get(), candidate_.get()}) {
+    if (incarnation != nullptr && token(incarnation->run.generation) == token_text)
+      return incarnation->run.generation;
+  }
+  return std::nullopt;
 }
 
 void Instance::message(std::uint32_t generation, std::string_view json) {
@@ -340,11 +360,11 @@ bool Instance::signal(int number) {
 void Instance::end(Incarnation& incarnation, StopPurpose purpose,
                    std::function<void(bool, const std::string&)> done) {
   if (incarnation.stopper) return;
-  incarnation.stopper =
-      std::make_unique<Stopper>(ports_, incarnation, token(incarnation.run.generation), *spec_,
-                                purpose, [done = std::move(done)](const Stopper::Outcome& outcome) {
-                                  done(outcome.gone, outcome.reason);
-                                });
+  incarnation.stopper = std::make_unique<Stopper>(
+      ports_, identity_.app_id, incarnation, token(incarnation.run.generation), *spec_, purpose,
+      [done = std::move(done)](const Stopper::Outcome& outcome) {
+        done(outcome.gone, outcome.reason);
+      });
   incarnation.stopper->begin();
   if (incarnation.exited) incarnation.stopper->main_exited();
 }

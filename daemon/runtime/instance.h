@@ -77,6 +77,12 @@ class Instance {
   // Ends the candidate, if there is one. One that was started in place stays.
   void remove_candidate();
 
+  // A program that is not Node listens, or was refused a socket (text for people).
+  void now_listens(std::uint32_t generation);
+  void socket_problem(const std::string& text);
+  // Of the run that has this PMX_TOKEN, unless it is on its way out.
+  [[nodiscard]] std::optional<std::uint32_t> generation_of(const std::string& token_text) const;
+
   // Sends a signal to the main process. False: there is none.
   bool signal(int number);
 

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "common/model/door.h"
 #include "daemon/runtime/instance.h"
 #include "daemon/runtime/stopper.h"
 
@@ -144,7 +145,7 @@ void Instance::recover(const InstanceRecord& record, std::vector<AdoptedRun> run
   for (const InstanceEffect& effect : step.effects) perform(effect);
   if (missed) {
     exited(*missed);
-  } else if (fsm_.state() == InstanceState::launching && spec_->exec_mode == ExecMode::cluster) {
+  } else if (fsm_.state() == InstanceState::launching && door_of(*spec_) == Door::node) {
     // Its request for a listening socket may have died with the earlier daemon: it would wait for ever.
     restart();
   }

@@ -4,13 +4,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/model/door.h"
 #include "daemon/runtime/instance.h"
 
 namespace pmx {
 
 void Instance::retire_current() {
   const bool can_drain =
-      spec_->exec_mode == ExecMode::cluster && current_ && fsm_.state() == InstanceState::online;
+      shares_sockets(*spec_) && current_ && fsm_.state() == InstanceState::online;
   if (can_drain) stop_purpose_ = StopPurpose::retire;
   stop();
 }

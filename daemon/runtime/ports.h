@@ -31,7 +31,9 @@ struct Ports {
   ListenerSet& listeners;
   WorkerChannels& channels;
   ProcessTable& processes;
-  std::string home;  // PMX_HOME
+  std::string home;             // PMX_HOME
+  std::string preload_library;  // libpmx-listen.so; empty: it is not installed
+  std::string listen_socket;    // where that asks
   std::string boot_id;
   std::function<InstancePaths(const AppSpec&, int pm_id)> paths;
   std::function<std::string()> new_unique_id;  // UUID

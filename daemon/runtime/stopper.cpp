@@ -7,19 +7,28 @@
 #include <utility>
 
 namespace pmx {
+namespace {
+
+constexpr Millis kLookEvery{50};
+// A connection whose handshake is under way is in no list for a moment.
+constexpr int kIdleLooks = 3;
+
+}  // namespace
 
 Incarnation::Incarnation() = default;
 Incarnation::~Incarnation() = default;
 
-Stopper::Stopper(const Ports& ports, Incarnation& incarnation, std::string token,
-                 const AppSpec& spec, StopPurpose purpose, Done done)
+Stopper::Stopper(const Ports& ports, std::uint64_t app_id, Incarnation& incarnation,
+                 std::string token, const AppSpec& spec, StopPurpose purpose, Done done)
     : ports_(ports),
+      app_id_(app_id),
       incarnation_(incarnation),
       token_(std::move(token)),
       whole_tree_(spec.treekill),
       sequence_(spec, purpose, incarnation.channel != nullptr && !incarnation.channel->closed()),
       done_(std::move(done)),
-      timer_(ports.io) {}
+      timer_(ports.io),
+      drain_timer_(ports.io) {}
 
 void Stopper::begin() { act(sequence_.begin()); }
 
@@ -63,6 +72,9 @@ void Stopper::perform(const StopStep& step) {
     case StopStep::Kind::disconnect:
       if (incarnation_.channel) incarnation_.channel->disconnect();
       break;
+    case StopStep::Kind::drain:
+      look_for_connections();
+      break;
     case StopStep::Kind::signal:
       watched_.clear();
       signal_tree();
@@ -100,6 +112,23 @@ void Stopper::look_for_end() {
     if (!watched_.empty()) return;
   }
   handle(StopEvent::tree_gone);
+}
+
+void Stopper::look_for_connections() {
+  if (finished_ || step_.kind != StopStep::Kind::drain) return;
+  const RunId run = incarnation_.run;
+  const bool idle = ports_.listeners.queued(app_id_, run) == 0 &&
+                    ports_.processes.connections({incarnation_.pid, token_},
+                                                 ports_.listeners.ports(app_id_, run)) == 0;
+  idle_looks_ = idle ? idle_looks_ + 1 : 0;
+  if (idle_looks_ >= kIdleLooks) {
+    handle(StopEvent::drained);
+    return;
+  }
+  drain_timer_.expires_after(kLookEvery);
+  drain_timer_.async_wait([this, alive = std::weak_ptr(alive_)](const std::error_code& error) {
+    if (!error && !alive.expired()) look_for_connections();
+  });
 }
 
 void Stopper::finish(bool gone, const std::string& reason) {

@@ -23,9 +23,9 @@ class Stopper {
   };
   using Done = std::function<void(const Outcome&)>;
 
-  // `incarnation` must outlive the Stopper. `token`: PMX_TOKEN of its processes.
-  Stopper(const Ports& ports, Incarnation& incarnation, std::string token, const AppSpec& spec,
-          StopPurpose purpose, Done done);
+  // `incarnation`, of app `app_id`, must outlive the Stopper. `token`: PMX_TOKEN of its processes.
+  Stopper(const Ports& ports, std::uint64_t app_id, Incarnation& incarnation, std::string token,
+          const AppSpec& spec, StopPurpose purpose, Done done);
 
   void begin();
   // The owner reports what happens to the incarnation.
@@ -39,15 +39,21 @@ class Stopper {
   // Watches (and signals, as the present step says) what of the tree is not watched yet.
   void signal_tree();
   void look_for_end();
+  // The kernel has no event for "the last connection of this process is gone", so while draining
+  // (at most drain_timeout) it is looked at every 50 ms.
+  void look_for_connections();
   void finish(bool gone, const std::string& reason);
 
   const Ports& ports_;
+  std::uint64_t app_id_;
   Incarnation& incarnation_;
   std::string token_;
   bool whole_tree_;
   StopSequence sequence_;
   Done done_;
   asio::steady_timer timer_;
+  asio::steady_timer drain_timer_;
+  int idle_looks_ = 0;  // one after another without a connection
   StopStep step_;
   std::map<pid_t, std::unique_ptr<ProcessTable::Watch>> watched_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <csignal>
 #include <utility>
 
@@ -354,6 +355,24 @@ void Supervisor::reset(const std::vector<int>& pm_ids) {
 void Supervisor::record_all() {
   for (const auto& [id, app] : apps_) ports_.store.put_app({id, *app.spec});
   for (const auto& [id, instance] : instances_) instance->record();
+}
+
+std::optional<Supervisor::Asker> Supervisor::asker(const std::string& token) const {
+  int pm_id = -1;
+  std::from_chars(token.data(), token.data() + token.size(), pm_id);
+  const Instance* instance = find(pm_id);
+  const auto generation =
+      instance != nullptr ? instance->generation_of(token) : std::optional<std::uint32_t>();
+  if (!generation) return std::nullopt;
+  return Asker{instance->identity().app_id, {pm_id, *generation}, instance->spec().balance};
+}
+
+void Supervisor::now_listens(RunId run) {
+  if (Instance* instance = find(run.pm_id)) instance->now_listens(run.generation);
+}
+
+void Supervisor::socket_problem(RunId run, const std::string& text) {
+  if (Instance* instance = find(run.pm_id)) instance->socket_problem(text);
 }
 
 void Supervisor::signal(const std::vector<int>& pm_ids, int number) {

@@ -80,6 +80,16 @@ class Supervisor {
   void record_all();
   // Throws Error(not_found) if none of them runs.
   void signal(const std::vector<int>& pm_ids, int number);
+  // What a program that asks for a socket, or listens, is. nullopt: no run of ours has this token.
+  struct Asker {
+    std::uint64_t app_id = 0;
+    RunId run;
+    Balance balance = Balance::shared;
+  };
+  [[nodiscard]] std::optional<Asker> asker(const std::string& token) const;
+  void now_listens(RunId run);
+  void socket_problem(RunId run, const std::string& text);
+
   // Stops everything; returns how many instances ran. `forget`: the next daemon starts empty, else
   // it starts what ran.
   awaitable<int> shut_down(bool forget);

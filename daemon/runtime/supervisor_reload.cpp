@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/model/door.h"
 #include "daemon/runtime/reload.h"
 #include "daemon/runtime/supervisor.h"
 
@@ -46,8 +47,8 @@ awaitable<std::vector<std::string>> Supervisor::reload(std::vector<int> pm_ids,
   for (const int id : pm_ids) {
     const Instance& instance = *find(id);
     const bool can_roll =
-        instance.spec().exec_mode == ExecMode::cluster && instance.state() == InstanceState::online;
-    if (instance.spec().exec_mode == ExecMode::fork) forked.insert(instance.spec().name);
+        shares_sockets(instance.spec()) && instance.state() == InstanceState::online;
+    if (!shares_sockets(instance.spec())) forked.insert(instance.spec().name);
     if (can_roll) {
       rolling[instance.identity().app_id].push_back(id);
     } else {

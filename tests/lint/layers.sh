@@ -40,7 +40,7 @@ may daemon/ports common/base common/model
 may daemon/runtime common/base common/model daemon/policy daemon/ports
 # The store keeps specs as the JSON of the protocol: one way to write an AppSpec down.
 may daemon/os common/base common/model common/protocol common/sys daemon/ports daemon/keeper
-may daemon/cluster common/base common/model common/sys daemon/ports
+may daemon/cluster common/base common/model common/sys daemon/ports daemon/shim
 # The control server opens its own socket.
 may daemon/control common/base common/model common/protocol common/sys daemon/policy daemon/ports daemon/runtime
 may cli common

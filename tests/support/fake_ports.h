@@ -332,6 +332,7 @@ class FakeProcessTable final : public ProcessTable {
     return std::make_unique<Registration>(world_, id);
   }
   Usage usage(pid_t) override { return {}; }
+  int connections(const TreeQuery&, const std::vector<int>&) override { return 0; }
   void add_main(pid_t pid) override { mains.insert(pid); }
   void remove_main(pid_t pid) override { mains.erase(pid); }
 

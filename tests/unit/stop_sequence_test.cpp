@@ -18,8 +18,15 @@ constexpr StopStep kKill{Kind::signal, SIGKILL, true, 5s};
 constexpr StopStep kMessage{Kind::message, 0, false, 1600ms};
 constexpr StopStep kDisconnect{Kind::disconnect, 0, false, 10s};
 
-AppSpec with_message() {
+AppSpec node_worker() {
   AppSpec spec;
+  spec.exec_mode = ExecMode::cluster;
+  spec.interpreter = "node";
+  return spec;
+}
+
+AppSpec with_message() {
+  AppSpec spec = node_worker();
   spec.shutdown_with_message = true;
   return spec;
 }
@@ -32,7 +39,7 @@ void check_performs(const StopProgress& progress, const StopStep& step) {
 }  // namespace
 
 TEST_CASE("steps") {
-  const AppSpec plain;
+  const AppSpec plain = node_worker();
   CHECK(StopSequence(plain, StopPurpose::stop, false).steps() == Steps{kInterrupt, kKill});
   CHECK(StopSequence(plain, StopPurpose::stop, true).steps() == Steps{kInterrupt, kKill});
   CHECK(StopSequence(plain, StopPurpose::retire, true).steps() ==

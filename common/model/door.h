@@ -1,0 +1,24 @@
+// Which way an instance gets the sockets that it shares with the others.
+#pragma once
+
+#include <string_view>
+
+#include "common/model/app_spec.h"
+
+namespace pmx {
+
+enum class Door {
+  none,     // it binds its own, or is passed declared ones
+  node,     // Node's cluster protocol, over its channel
+  preload,  // libpmx-listen.so answers its bind()
+};
+
+// Whether `interpreter` (name or path) can be a worker of a Node cluster.
+bool is_node(std::string_view interpreter) noexcept;
+
+Door door_of(const AppSpec& spec) noexcept;
+
+// Whether a new run can work beside the old one, so that a reload need not leave a gap.
+bool shares_sockets(const AppSpec& spec) noexcept;
+
+}  // namespace pmx

@@ -1,0 +1,155 @@
+#include "daemon/cluster/listen_door.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <asio/steady_timer.hpp>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+namespace pmx {
+namespace {
+
+// A caller that connects and says nothing.
+constexpr std::chrono::seconds kPatience{2};
+constexpr int kBindYourself = -1;
+
+bool may_ask(int fd) {
+  ucred peer{};
+  socklen_t size = sizeof(peer);
+  return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+         (peer.uid == ::geteuid() || peer.uid == 0);
+}
+
+bool is_valid(const pmx_listen_question& question) {
+  return question.magic == PMX_LISTEN_MAGIC && question.version == PMX_LISTEN_VERSION &&
+         (question.verb == PMX_LISTEN_BIND || question.verb == PMX_LISTEN_LISTENING) &&
+         question.port >= 1 && question.port <= 65535 &&
+         std::memchr(question.token, 0, sizeof(question.token)) != nullptr;
+}
+
+ListenRequest request_of(const pmx_listen_question& question, Balance balance) {
+  ListenRequest request;
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const bool ipv6 = question.ipv6 == 1;
+  ::inet_ntop(ipv6 ? AF_INET6 : AF_INET, static_cast<const void*>(question.address), text.data(),
+              text.size());
+  request.address = text.data();
+  request.family = ipv6 ? 6 : 4;
+  request.port = static_cast<int>(question.port);
+  request.ipv6_only = ipv6 && question.ipv6_only == 1;
+  request.balance = balance;
+  return request;
+}
+
+void reply(int connection, int error, int fd) {
+  pmx_listen_answer answer{PMX_LISTEN_MAGIC, error};
+  iovec data{&answer, sizeof(answer)};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  if (fd >= 0) {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &fd, sizeof(int));
+  }
+  // A caller that is gone, or does not read, binds its own.
+  (void)::sendmsg(connection, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+}  // namespace
+
+struct ListenDoor::Connection {
+  Connection(asio::io_context& io, UniqueFd fd) : descriptor(io, fd.release()), timer(io) {}
+  asio::posix::stream_descriptor descriptor;
+  asio::steady_timer timer;
+};
+
+ListenDoor::ListenDoor(asio::io_context& io, UniqueFd socket, ListenerSet& listeners, Events events)
+    : io_(io), socket_(io, socket.release()), listeners_(listeners), events_(std::move(events)) {}
+
+ListenDoor::~ListenDoor() = default;
+
+void ListenDoor::start() { wait_for_caller(); }
+
+void ListenDoor::wait_for_caller() {
+  if (waiting_ || connections_.size() >= kMaxCallers) return;
+  waiting_ = true;
+  socket_.async_wait(asio::posix::stream_descriptor::wait_read,
+                     [this](const std::error_code& error) {
+                       if (error) return;
+                       waiting_ = false;
+                       accept();
+                     });
+}
+
+void ListenDoor::accept() {
+  while (connections_.size() < kMaxCallers) {
+    UniqueFd fd(::accept4(socket_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!fd) {
+      if (errno == EINTR || errno == ECONNABORTED) continue;
+      break;
+    }
+    if (may_ask(fd.get())) begin(std::move(fd));
+  }
+  wait_for_caller();
+}
+
+void ListenDoor::begin(UniqueFd fd) {
+  auto connection = std::make_shared<Connection>(io_, std::move(fd));
+  connections_.insert(connection);
+  const std::weak_ptr<Connection> weak = connection;
+  connection->descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
+                                    [this, weak](const std::error_code& error) {
+                                      const auto caller = weak.lock();
+                                      if (error || !caller) return;
+                                      answer(caller);
+                                    });
+  connection->timer.expires_after(kPatience);
+  connection->timer.async_wait([this, weak](const std::error_code& error) {
+    const auto caller = weak.lock();
+    if (!error && caller) end(caller);
+  });
+}
+
+void ListenDoor::end(const std::shared_ptr<Connection>& connection) {
+  connections_.erase(connection);
+  wait_for_caller();
+}
+
+void ListenDoor::answer(const std::shared_ptr<Connection>& connection) {
+  pmx_listen_question question{};
+  const int fd = connection->descriptor.native_handle();
+  const ssize_t size = ::recv(fd, &question, sizeof(question), MSG_DONTWAIT);
+  if (size == static_cast<ssize_t>(sizeof(question)) && is_valid(question)) {
+    const auto caller = events_.who(static_cast<const char*>(question.token));
+    if (question.verb == PMX_LISTEN_LISTENING) {
+      if (caller) events_.on_listening(*caller);
+    } else if (!caller) {
+      reply(fd, kBindYourself, -1);
+    } else {
+      const ListenResult result = look_up(question, *caller);
+      reply(fd, result.error, result.fd);
+      if (!result.problem.empty()) events_.on_problem(*caller, result.problem);
+    }
+  }
+  end(connection);
+}
+
+ListenResult ListenDoor::look_up(const pmx_listen_question& question, const Caller& caller) {
+  ListenRequest request = request_of(question, caller.balance);
+  // The daemon cannot do it better, but hands what it accepts to Node only.
+  if (request.balance == Balance::rr) request.balance = Balance::slots;
+  return listeners_.acquire(caller.app_id, caller.run, listener_key(request, 0), request);
+}
+
+}  // namespace pmx
