@@ -12,12 +12,11 @@
 #include <chrono>
 #include <csignal>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "common/base/build_info.h"
 #include "common/base/error.h"
-#include "common/config/launch.h"
-#include "common/model/door.h"
 #include "common/sys/proc_fs.h"
 #include "common/sys/unix_socket.h"
 #include "daemon/cluster/listen_door.h"
@@ -37,6 +36,7 @@
 #include "daemon/os/uuid.h"
 #include "daemon/runtime/supervisor.h"
 #include "daemon/runtime/task_group.h"
+#include "daemon/worker_command.h"
 
 namespace pmx {
 namespace {
@@ -52,28 +52,6 @@ void log_line(const std::string& text) {
   const std::string line =
       fmt::format("{:%Y-%m-%dT%H:%M:%S} pmxd: {}\n", fmt::localtime(seconds), text);
   (void)!::write(STDERR_FILENO, line.data(), line.size());
-}
-
-// Beside the programs when they are built, in the library directory when they are installed. Empty:
-// nowhere.
-std::string preload_library(const std::string& own_directory) {
-  for (const char* place : {"/", "/../" PMX_LIBRARY_DIRECTORY "/pmx/", "/../lib/pmx/"}) {
-    const std::string path = own_directory + place + "libpmx-listen.so";
-    if (::access(path.c_str(), R_OK) == 0) return path;
-  }
-  log_line("libpmx-listen.so is not installed: only Node apps share ports");
-  return {};
-}
-
-std::pair<std::string, std::vector<std::string>> command_with_drain(const AppSpec& spec,
-                                                                    const std::string& script) {
-  auto command = command_of(spec);
-  const auto wish = spec.env.find("PMX_DRAIN");
-  const bool wanted = wish == spec.env.end() || wish->second != "off";
-  if (door_of(spec) == Door::node && wanted && !script.empty()) {
-    command.second.insert(command.second.begin() + 1, {"--require", script});
-  }
-  return command;
 }
 
 mode_t present_umask() {
@@ -141,28 +119,35 @@ class Daemon {
 
   Ports ports() {
     const Paths& paths = options_.paths;
-    return {
-        .io = io_,
-        .clock = clock_,
-        .spawner = spawner_,
-        .store = store_,
-        .logs = logs_,
-        .listeners = sockets_.listeners(),
-        .channels = channels_,
-        .processes = processes_,
-        .home = paths.home(),
-        .preload_library = preload_library(options_.own_directory),
-        .listen_socket = paths.listen_socket(),
-        .boot_id = sys::boot_id(),
-        .paths =
-            [paths](const AppSpec& spec, int pm_id) {
-              return InstancePaths{paths.out_log(spec, pm_id), paths.error_log(spec, pm_id),
-                                   paths.pid_of(spec, pm_id)};
-            },
-        .new_unique_id = new_uuid,
-        .command =
-            [this](const AppSpec& spec) { return command_with_drain(spec, home_.drain_script()); },
-        .log = log_line};
+    return {.io = io_,
+            .clock = clock_,
+            .spawner = spawner_,
+            .store = store_,
+            .logs = logs_,
+            .listeners = sockets_.listeners(),
+            .channels = channels_,
+            .processes = processes_,
+            .home = paths.home(),
+            .preload_library = preload_library(),
+            .listen_socket = paths.listen_socket(),
+            .boot_id = sys::boot_id(),
+            .paths =
+                [paths](const AppSpec& spec, int pm_id) {
+                  return InstancePaths{paths.out_log(spec, pm_id), paths.error_log(spec, pm_id),
+                                       paths.pid_of(spec, pm_id)};
+                },
+            .new_unique_id = new_uuid,
+            .command =
+                [this](const AppSpec& spec, int number) {
+                  return command_of_worker(spec, number, home_.drain_script());
+                },
+            .log = log_line};
+  }
+
+  std::string preload_library() {
+    std::string path = find_preload_library(options_.own_directory);
+    if (path.empty()) log_line("libpmx-listen.so is not installed: only Node apps share ports");
+    return path;
   }
 
   void open_door() {

@@ -41,8 +41,10 @@ constexpr std::array<std::string_view, 9> kProcessVariables{"NODE_CHANNEL_FD",
                                                             "pm_id"};
 // Too general to be taken out unless an app of pmx runs us, which PMX_TOKEN tells.
 constexpr std::string_view kTokenVariable = "PMX_TOKEN";
-constexpr std::array<std::string_view, 6> kInsideAppVariables{
-    "name", "namespace", "unique_id", "exec_mode", "restart_time", "pm_uptime"};
+constexpr std::array<std::string_view, 7> kInsideAppVariables{
+    "name",         "namespace", "unique_id",        "exec_mode",
+    "restart_time", "pm_uptime", "PMX_LISTEN_SOCKET"};
+constexpr std::string_view kOwnPreload = "/libpmx-listen.so";
 
 [[noreturn]] void refuse(const std::string& message, std::string hint = {}) {
   throw Error(ErrorCode::invalid_spec, message, std::move(hint));
@@ -53,11 +55,23 @@ std::string value_of(const Env& env, std::string_view name) {
   return found == env.end() ? std::string() : found->second;
 }
 
+// LD_PRELOAD without our library, which pmx puts first for each app that wants it.
+void remove_own_preload(Env& env) {
+  const auto preload = env.find("LD_PRELOAD");
+  if (preload == env.end()) return;
+  std::string& value = preload->second;
+  const std::string first = value.substr(0, value.find(':'));
+  if (!first.ends_with(kOwnPreload)) return;
+  value.erase(0, first.size() + 1);
+  if (value.empty()) env.erase(preload);
+}
+
 Env app_environment(const LaunchRequest& request) {
   Env env = request.environment;
   for (const std::string_view name : kProcessVariables) env.erase(std::string(name));
   if (env.erase(std::string(kTokenVariable)) != 0) {
     for (const std::string_view name : kInsideAppVariables) env.erase(std::string(name));
+    remove_own_preload(env);
   }
   for (const auto& [name, value] : request.env) env.insert_or_assign(name, value);
   return env;

@@ -17,9 +17,9 @@ namespace {
 
 constexpr std::size_t kLongestCommand = 80;
 
-// "port 3000 is held by process 123: node other.js"
-std::string who_holds(int port) {
-  if (port == 0) return {};
+// "port 3000 is held by process 123: node other.js"; nothing for other errors.
+std::string who_holds(int port, int error) {
+  if (port == 0 || error != EADDRINUSE) return {};
   try {
     std::vector<std::uint64_t> inodes;
     for (const sys::TcpSocket& socket : sys::tcp_sockets(port, sys::kTcpListening))
@@ -71,7 +71,8 @@ ListenResult SocketListeners::open_group(const Name& name, const ListenRequest& 
   group.backlog = request.backlog;
   if (group.balance == Balance::slots) {
     OpenedSocket claim = claim_port(request);
-    if (claim.error != 0) return {.error = claim.error, .problem = who_holds(request.port)};
+    if (claim.error != 0)
+      return {.error = claim.error, .problem = who_holds(request.port, claim.error)};
     // The claim (bound, not listening) has found the port, if it was 0, and keeps others out until
     // the group is there.
     OpenedSocket first_member = open_group_member(claim.fd.get(), request.backlog);
@@ -88,7 +89,8 @@ ListenResult SocketListeners::open_group(const Name& name, const ListenRequest& 
   if (group.slots.empty()) {
     OpenedSocket made = open_listening_socket(request);
     if (made.error != 0)
-      return {.error = made.error, .problem = tcp ? who_holds(request.port) : std::string()};
+      return {.error = made.error,
+              .problem = tcp ? who_holds(request.port, made.error) : std::string()};
     group.slots.push_back({std::move(made.fd), {}, {}});
   }
   group.place = place_of_socket(group.slots.front().fd.get());

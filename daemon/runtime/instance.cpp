@@ -215,7 +215,7 @@ std::unique_ptr<Incarnation> Instance::spawn(const AppSpec& spec, Incarnation::R
 
   SpawnRequest request;
   request.run = incarnation->run;
-  auto [program, argv] = ports_.command(spec);
+  auto [program, argv] = ports_.command(spec, identity_.number);
   request.program = std::move(program);
   request.argv = std::move(argv);
   request.env = environment(spec, generation_);

@@ -37,8 +37,8 @@ struct Ports {
   std::string boot_id;
   std::function<InstancePaths(const AppSpec&, int pm_id)> paths;
   std::function<std::string()> new_unique_id;  // UUID
-  std::function<std::pair<std::string, std::vector<std::string>>(const AppSpec&)>
-      command;                                  // program and argv
+  std::function<std::pair<std::string, std::vector<std::string>>(const AppSpec&, int number)>
+      command;                                  // program and argv of that instance
   std::function<void(const std::string&)> log;  // one line in the daemon's log
 };
 

@@ -55,6 +55,7 @@ AppSpec fork_app(const std::string& name = "app") {
 AppSpec cluster_app(int instances) {
   AppSpec spec = fork_app("web");
   spec.exec_mode = ExecMode::cluster;
+  spec.interpreter = "node";
   spec.instances = instances;
   return spec;
 }
@@ -96,6 +97,8 @@ struct Bench {
             .channels = channels,
             .processes = processes,
             .home = "/home/pmx",
+            .preload_library = "",
+            .listen_socket = "",
             .boot_id = "boot",
             .paths =
                 [](const AppSpec& spec, int pm_id) {
@@ -104,7 +107,7 @@ struct Bench {
                 },
             .new_unique_id = [this] { return fmt::format("unique-{}", ++last_unique_id); },
             .command =
-                [](const AppSpec& spec) {
+                [](const AppSpec& spec, int) {
                   return std::pair(spec.script, std::vector<std::string>{spec.script});
                 },
             .log = [this](const std::string& line) { daemon_log.push_back(line); }};

@@ -109,6 +109,13 @@ class Start(Cluster):
         self.start("1")
         self.assertEqual(self.home.one("web")["pm2_env"]["exec_mode"], "cluster_mode")
 
+    def test_inspector_ports(self):
+        inspector = pmxtest.free_port()
+        self.start(2, "--node-args", f"--inspect=127.0.0.1:{inspector}")
+        for number, entry in enumerate(self.home.instances("web")):
+            expected = f"Debugger listening on ws://127.0.0.1:{inspector + number}/".encode()
+            eventually(lambda: expected in self.home.log(f"web-error-{entry['pm_id']}.log"), 10, expected)
+
     def test_max_follows_affinity(self):
         core = min(os.sched_getaffinity(0))
         self.home.run("start", fixture("server.js"), "--name", "web", "-i", "max", env={"PORT": self.port}, preexec_fn=lambda: os.sched_setaffinity(0, {core}))

@@ -48,7 +48,7 @@ class Case(pmxtest.PmxTest):
 
 
 class BrokenRelease(Case):
-    def refuse(self, text, *expected, instances=2, args=(), lost=0):
+    def refuse(self, text, *expected, instances=2, args=()):
         """Each round: the new version fails, the old one serves on, and the command says why."""
         script = self.start(instances, *args)
         before = self.home.pids("web")
@@ -63,8 +63,7 @@ class BrokenRelease(Case):
                 self.assertIn("0 of", result.stderr)
                 self.assertEqual(self.home.pids("web"), before)
             load.wait_ok(20)
-        self.assertLessEqual(load.failed, lost, load)
-        self.assertLessEqual(set(load.failures), {"reset", "eof"}, load)
+        self.assertEqual(load.failed, 0, load)
         self.home.wait_status("web", "online", count=instances)
         self.assertEqual([entry["pm2_env"]["restart_time"] for entry in self.home.instances("web")], [0] * instances)
         self.only(before)
@@ -80,8 +79,8 @@ class BrokenRelease(Case):
         self.refuse(LEAVES_LATER, "it ended after it was ready: exit code 8", "    lost the lock", args=("--min-ready", "5000"))
 
     def test_exits_while_it_is_held(self):
-        # A held process that gets connections may cut those it has in its hands: one per client and round.
-        self.refuse(EXITS_LATER, "it ended after it was ready: exit code 8", "    lost the lock", args=("--min-ready", "5000"), lost=6 * self.ROUNDS)
+        # It listens, but gets no connection before it is let in.
+        self.refuse(EXITS_LATER, "it ended after it was ready: exit code 8", "    lost the lock", args=("--min-ready", "5000"))
 
 
 class Rollback(Case):

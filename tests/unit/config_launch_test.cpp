@@ -1,5 +1,8 @@
 #include <doctest/doctest.h>
+#include <elf.h>
 #include <fmt/format.h>
+
+#include <cstring>
 
 #include "common/base/error.h"
 #include "common/config/launch.h"
@@ -277,8 +280,19 @@ TEST_CASE("the version is that of the nearest package.json") {
   CHECK(world.spec("a/b/x.js").version == "2.0.0");
 }
 
+// The head of a program without an interpreter of its own.
+std::string static_program() {
+  Elf64_Ehdr header{};
+  std::memcpy(static_cast<void*>(header.e_ident), ELFMAG, SELFMAG);
+  header.e_ident[EI_CLASS] = ELFCLASS64;
+  header.e_phentsize = sizeof(Elf64_Phdr);
+  return {reinterpret_cast<const char*>(&header), sizeof(header)};
+}
+
 TEST_CASE("cluster and fork") {
-  const World world{"node", "python3"};
+  const World world{"node", "python3", "bash"};
+  world.directory.file("a.sh", "");
+  world.directory.program("static", static_program());
   world.directory.file("a.js", "");
   world.directory.file("a.py", "");
   struct Row {
@@ -292,7 +306,10 @@ TEST_CASE("cluster and fork") {
   constexpr ExecMode cluster = ExecMode::cluster;
   for (const Row& row : {Row{"a.js", {}, {}, fork, 1}, Row{"a.js", "1", {}, cluster, 1},
                          Row{"a.js", "4", {}, cluster, 4}, Row{"a.js", "4", fork, fork, 4},
-                         Row{"a.js", {}, cluster, cluster, 1}, Row{"a.py", "3", {}, fork, 3}}) {
+                         Row{"a.js", {}, cluster, cluster, 1}, Row{"a.py", "3", {}, cluster, 3},
+                         Row{"a.py", {}, {}, fork, 1}, Row{"a.py", {}, cluster, cluster, 1},
+                         Row{"a.sh", "2", {}, fork, 2}, Row{"a.sh", "2", cluster, cluster, 2},
+                         Row{"static", "2", {}, fork, 2}}) {
     CAPTURE(row.target);
     LaunchRequest request = world.request(row.target);
     request.instances = row.instances;
@@ -302,9 +319,17 @@ TEST_CASE("cluster and fork") {
     CHECK(spec.instances == row.count);
     CHECK(spec.instances_given == row.instances.has_value());
   }
-  LaunchRequest python = world.request("a.py");
-  python.exec_mode = cluster;
-  CHECK(contains(refusal(python).message, "\"python3\""));
+  LaunchRequest unloadable = world.request("static");
+  unloadable.exec_mode = cluster;
+  CHECK(contains(refusal(unloadable).message, "statically linked"));
+  LaunchRequest own = world.request("a.py");
+  own.instances = "2";
+  own.options.bind_via = BindVia::none;
+  CHECK(make_app_spec(own).exec_mode == fork);
+  LaunchRequest declared = world.request("a.py");
+  declared.instances = "2";
+  declared.options.listen = {"tcp:80"};
+  CHECK(make_app_spec(declared).exec_mode == fork);
   LaunchRequest many = world.request("a.js");
   many.instances = "many";
   CHECK(contains(refusal(many).message, "\"many\""));

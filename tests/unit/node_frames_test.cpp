@@ -45,8 +45,9 @@ TEST_CASE("queryServer as captured from node 20") {
   const auto tcp = parsed<QueryServer>(query(
       R"("index":0,"data":null,"address":"127.0.0.1","port":3400,"addressType":4,"flags":0,"backlog":0)"));
   CHECK(tcp.seq == 1);
-  CHECK(tcp.request == ListenRequest{ListenRequest::Kind::tcp, "127.0.0.1", 3400, 4, false, false,
-                                     511, false, false});
+  CHECK(tcp.request ==
+        ListenRequest{
+            ListenRequest::Kind::tcp, "127.0.0.1", 3400, 4, false, false, 511, {}, false, false});
   CHECK(tcp.key == "tcp:127.0.0.1:3400:4");
   CHECK(tcp.data == "null");
   CHECK_FALSE(tcp.names_our_fd);

@@ -59,6 +59,30 @@ TEST_CASE("steps") {
         Steps{{Kind::signal, SIGINT, false, 20s}, {Kind::signal, SIGKILL, false, 20s}});
 }
 
+TEST_CASE("other programs than Node drain without being told") {
+  AppSpec python;
+  python.interpreter = "python3";
+  python.exec_mode = ExecMode::cluster;
+  python.drain_timeout = 7s;
+  const StopStep drain{Kind::drain, 0, false, 7s};
+  CHECK(StopSequence(python, StopPurpose::retire, true).steps() == Steps{drain, kInterrupt, kKill});
+  CHECK(StopSequence(python, StopPurpose::stop, true).steps() == Steps{kInterrupt, kKill});
+  AppSpec declared;
+  declared.listen = {"tcp:80"};
+  CHECK(StopSequence(declared, StopPurpose::retire, true).steps().front().kind == Kind::drain);
+
+  for (const StopEvent event : {StopEvent::drained, StopEvent::step_timed_out}) {
+    StopSequence sequence(python, StopPurpose::retire, true);
+    check_performs(sequence.begin(), drain);
+    CHECK(sequence.on(StopEvent::channel_closed).action == Action::keep_wait);
+    check_performs(sequence.on(event), kInterrupt);
+    CHECK(sequence.on(StopEvent::drained).action == Action::keep_wait);
+  }
+  StopSequence dead(python, StopPurpose::retire, true);
+  check_performs(dead.begin(), drain);
+  check_performs(dead.on(StopEvent::main_exited), kInterrupt);
+}
+
 TEST_CASE("an app that ends in time gets one signal") {
   StopSequence sequence({}, StopPurpose::stop, false);
   const StopProgress first = sequence.begin();
@@ -103,7 +127,7 @@ TEST_CASE("survivors of SIGKILL are a failure") {
 }
 
 TEST_CASE("with treekill off the end of the main process is the end") {
-  AppSpec spec;
+  AppSpec spec = node_worker();
   spec.treekill = false;
   StopSequence sequence(spec, StopPurpose::stop, false);
   sequence.begin();
@@ -111,7 +135,7 @@ TEST_CASE("with treekill off the end of the main process is the end") {
 }
 
 TEST_CASE("a retired worker drains before it is signalled") {
-  StopSequence sequence({}, StopPurpose::retire, true);
+  StopSequence sequence(node_worker(), StopPurpose::retire, true);
   check_performs(sequence.begin(), kDisconnect);
   SUBCASE("until it closes its channel") {
     const StopProgress drained = sequence.on(StopEvent::channel_closed);
