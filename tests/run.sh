@@ -43,7 +43,7 @@ build asan
 build release --target pmx pmxd pmx-keeper pmx_testapp
 
 # Under the sanitizers: unit, component, golden and lint tests, and the integration tests that drive most of the daemon.
-run_tests asan -E '^integration_(config|fleet|harness|logs|restart_policy|save|seeds|start_fork)(_|$)'
+run_tests asan -E '^integration_(config|declared_sockets|fleet|harness|home_removed|logs|reload|restart_policy|save|seeds|start_fork)(_|$)'
 run_tests release -L 'integration|faults'
 
 step "Result"

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <asio/steady_timer.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -16,6 +15,7 @@ namespace {
 
 // A caller that connects and says nothing.
 constexpr std::chrono::seconds kPatience{2};
+constexpr std::chrono::milliseconds kPause{100};
 constexpr int kBindYourself = -1;
 
 bool may_ask(int fd) {
@@ -75,7 +75,11 @@ struct ListenDoor::Connection {
 };
 
 ListenDoor::ListenDoor(asio::io_context& io, UniqueFd socket, ListenerSet& listeners, Events events)
-    : io_(io), socket_(io, socket.release()), listeners_(listeners), events_(std::move(events)) {}
+    : io_(io),
+      socket_(io, socket.release()),
+      listeners_(listeners),
+      events_(std::move(events)),
+      pause_(io) {}
 
 ListenDoor::~ListenDoor() = default;
 
@@ -97,7 +101,13 @@ void ListenDoor::accept() {
     UniqueFd fd(::accept4(socket_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
-      break;
+      if (errno == EAGAIN) break;
+      // Out of descriptors: the socket stays readable, so waiting for it would spin.
+      pause_.expires_after(kPause);
+      pause_.async_wait([this](const std::error_code& error) {
+        if (!error) wait_for_caller();
+      });
+      return;
     }
     if (may_ask(fd.get())) begin(std::move(fd));
   }

@@ -4,6 +4,7 @@
 
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
+#include <asio/steady_timer.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -60,6 +61,7 @@ class ListenDoor {
   Events events_;
   std::set<std::shared_ptr<Connection>> connections_;
   bool waiting_ = false;
+  asio::steady_timer pause_;
 };
 
 }  // namespace pmx

@@ -46,7 +46,7 @@ class AnyLanguage(pmxtest.PmxTest):
 class Works(AnyLanguage):
     def test_share_crash_and_reload(self):
         for kind in KINDS:
-            for balance in ("slots", "shared"):
+            for balance in ("slots", "shared") if kind == "python threads" else ("slots",):
                 with self.subTest(kind=kind, balance=balance):
                     self.start(kind, "--balance", balance, instances=3)
                     self.assertEqual(self.home.instances("web")[0]["pm2_env"]["exec_mode"], "cluster_mode")
@@ -57,13 +57,13 @@ class Works(AnyLanguage):
                     self.home.wait_status("web", "online", 20, count=3)
                     self.all_answer()
                     with Load(self.port, threads=16) as load:
-                        for _ in range(3):
+                        for _ in range(2):
                             load.wait_ok(50)
                             before = set(self.home.pids("web"))
                             self.home.run("reload", "web", timeout=90)
                             self.assertFalse(before & set(self.home.pids("web")))
                             load.wait_ok(50)
-                    print(f"figure: {kind}, {balance}, 9 replacements under load: {load.ok} ok, failed {load.failures}", file=sys.stderr)
+                    print(f"figure: {kind}, {balance}, 6 replacements under load: {load.ok} ok, failed {load.failures}", file=sys.stderr)
                     if balance == "slots":  # with shared nobody can tell the kernel to leave out a process
                         self.assertEqual(load.failed, 0, load)
                     self.home.run("delete", "web")
