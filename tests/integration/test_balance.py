@@ -295,7 +295,7 @@ class Trouble(Balance):
 
     def test_crash_cycles_leak_nothing(self):
         """Workers killed and replaced under load: daemon, keeper and group stay as they were."""
-        rounds = int(os.environ.get("PMX_TEST_CYCLES", "60"))
+        rounds = int(os.environ.get("PMX_TEST_CYCLES", "60" if pmxtest.SLOW == 1 else "10"))
         self.start("slots", 2)
 
         def numbers():
