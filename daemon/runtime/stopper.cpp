@@ -117,9 +117,10 @@ void Stopper::look_for_end() {
 void Stopper::look_for_connections() {
   if (finished_ || step_.kind != StopStep::Kind::drain) return;
   const RunId run = incarnation_.run;
-  const bool idle = ports_.listeners.queued(app_id_, run) == 0 &&
-                    ports_.processes.connections({incarnation_.pid, token_},
-                                                 ports_.listeners.ports(app_id_, run)) == 0;
+  const bool idle =
+      ports_.listeners.queued(app_id_, run) == 0 &&
+      ports_.processes.connections({incarnation_.exited ? 0 : incarnation_.pid, token_},
+                                   ports_.listeners.ports(app_id_, run)) == 0;
   idle_looks_ = idle ? idle_looks_ + 1 : 0;
   if (idle_looks_ >= kIdleLooks) {
     handle(StopEvent::drained);

@@ -179,10 +179,12 @@ static long send_question(int fd, const struct pmx_listen_question *question) {
 }
 
 /* Returns the descriptor, or -1 with `*error` as in pmx_listen_answer. */
-static int ask(const struct pmx_listen_question *question, int *error) {
+static int ask_once(const struct pmx_listen_question *question, int *error, int *answered) {
   *error = -1;
+  *answered = 1; /* nobody is there: asking again is no use */
   const int fd = reach_daemon();
   if (fd < 0) return -1;
+  *answered = 0;
   int given = -1;
   if (send_question(fd, question) == (long)sizeof(*question)) {
     struct pmx_listen_answer answer;
@@ -205,7 +207,10 @@ static int ask(const struct pmx_listen_question *question, int *error) {
     const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
       given = *(const int *)(const void *)CMSG_DATA(header);
-    if (got == (long)sizeof(answer) && answer.magic == PMX_LISTEN_MAGIC) *error = answer.error;
+    if (got == (long)sizeof(answer) && answer.magic == PMX_LISTEN_MAGIC) {
+      *answered = 1;
+      *error = answer.error;
+    }
     if (*error == 0 && given < 0) *error = -1;
     if (*error != 0 && given >= 0) {
       syscall(SYS_close, given);
@@ -213,6 +218,15 @@ static int ask(const struct pmx_listen_question *question, int *error) {
     }
   }
   syscall(SYS_close, fd);
+  return given;
+}
+
+/* The daemon may be replaced between question and answer: the next one is asked again. */
+static int ask(const struct pmx_listen_question *question, int *error) {
+  int answered = 0;
+  int given = -1;
+  for (int tries = 0; tries < 3 && !answered; ++tries)
+    given = ask_once(question, error, &answered);
   return given;
 }
 
