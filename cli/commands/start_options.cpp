@@ -59,7 +59,7 @@ void StartOptions::declare(Arguments& arguments) {
   arguments.text("--listen-timeout", listen_timeout, "TIME", "to become ready (3000)");
   arguments.text("--balance", balance, "POLICY", "of shared ports: slots, shared or rr");
   arguments.text("--bind-via", bind_via, "WAY",
-                 "how programs that are not Node share ports: auto, preload, seccomp, none");
+                 "how programs that are not Node share ports: auto, preload or none");
   arguments.list("--listen", listen, "SOCKET",
                  "bind it for the app: tcp:ADDRESS:PORT, unix:PATH, udp:ADDRESS:PORT");
   arguments.text("--increment-var", increment_var, "NAME",

@@ -101,6 +101,10 @@ void check_name(const std::string& name) {
 }
 
 void check_sockets(const AppSpec& spec) {
+  if (spec.bind_via == BindVia::seccomp) {
+    refuse("bind_via \"seccomp\" is not possible yet",
+           "a program that takes LISTEN_FDS can have its sockets by listen");
+  }
   for (const std::string& socket : spec.listen) (void)parse_declared_socket(socket);
   if (spec.listen.empty() || spec.exec_mode != ExecMode::cluster || !is_node(spec.interpreter))
     return;

@@ -211,6 +211,9 @@ class Limits(AnyLanguage):
         self.home.run("start", static, "--name", "copies", "-i", 2, "--no-autostart", "--", "--version")
         self.assertEqual(self.home.instances("copies")[0]["pm2_env"]["exec_mode"], "fork_mode")
 
+    def test_seccomp_is_refused(self):
+        self.assertIn("not possible yet", self.home.fails("start", fixture("http_any.py"), "-i", 2, "--bind-via", "seccomp").stderr)
+
     def test_shell_scripts_stay_copies(self):
         script = self.home.file("job.sh", "sleep 1000\n")
         self.home.run("start", script, "--name", "job", "-i", 2)
