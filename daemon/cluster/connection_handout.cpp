@@ -41,6 +41,7 @@ struct ConnectionHandout::Port : std::enable_shared_from_this<Port> {
   ListenerSet& listeners;
   Name name;
   std::vector<Worker> workers;
+  std::vector<RunId> live;                         // those that get connections
   std::map<int, std::shared_ptr<Source>> sources;  // by the set's descriptor
   std::deque<UniqueFd> returned;                   // declined or not acknowledged; bounded by what
                                                    // was in flight
@@ -48,7 +49,8 @@ struct ConnectionHandout::Port : std::enable_shared_from_this<Port> {
   asio::steady_timer timer;
   bool timer_armed = false;
 
-  void update_sources() {
+  void update() {
+    live = listeners.live(name.first, name.second);
     const std::vector<int> wanted = listeners.unattended(name.first, name.second);
     std::erase_if(sources, [&](const auto& entry) {
       return std::find(wanted.begin(), wanted.end(), entry.first) == wanted.end();
@@ -60,13 +62,20 @@ struct ConnectionHandout::Port : std::enable_shared_from_this<Port> {
     }
   }
 
-  // The next worker in turn that gets connections and can take one now.
+  [[nodiscard]] bool can_take(const Worker& worker) const {
+    return worker.in_flight.size() < kMaxInFlight && !worker.paused &&
+           std::find(live.begin(), live.end(), worker.run) != live.end();
+  }
+  [[nodiscard]] bool anyone_can_take() const {
+    return std::any_of(workers.begin(), workers.end(),
+                       [this](const Worker& worker) { return can_take(worker); });
+  }
+
+  // The next worker in turn that can take a connection now.
   Worker* next_worker() {
-    const std::vector<RunId> live = listeners.live(name.first, name.second);
     for (std::size_t i = 0; i < workers.size(); ++i) {
       Worker& worker = workers[(turn + i) % workers.size()];
-      if (worker.in_flight.size() >= kMaxInFlight || worker.paused) continue;
-      if (std::find(live.begin(), live.end(), worker.run) == live.end()) continue;
+      if (!can_take(worker)) continue;
       turn = (turn + i + 1) % workers.size();
       return &worker;
     }
@@ -114,7 +123,7 @@ struct ConnectionHandout::Port : std::enable_shared_from_this<Port> {
   }
 
   void wait(const std::shared_ptr<Source>& source) {
-    if (source->waiting || next_worker_is_none()) return;
+    if (source->waiting || !anyone_can_take()) return;
     source->waiting = true;
     source->descriptor.async_wait(
         asio::posix::stream_descriptor::wait_read,
@@ -127,15 +136,8 @@ struct ConnectionHandout::Port : std::enable_shared_from_this<Port> {
         });
   }
 
-  bool next_worker_is_none() {
-    const std::size_t before = turn;
-    const bool none = next_worker() == nullptr;
-    turn = before;
-    return none;
-  }
-
   void accept_from(const std::shared_ptr<Source>& source) {
-    for (int i = 0; i < kMostPerTurn && returned.empty() && !next_worker_is_none(); ++i) {
+    for (int i = 0; i < kMostPerTurn && returned.empty() && anyone_can_take(); ++i) {
       UniqueFd connection(::accept4(source->descriptor.native_handle(), nullptr, nullptr,
                                     SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!connection) {
@@ -172,10 +174,7 @@ ConnectionHandout::~ConnectionHandout() = default;
 
 ConnectionHandout::Port& ConnectionHandout::port(const Name& name) {
   std::shared_ptr<Port>& port = ports_[name];
-  if (!port) {
-    port = std::make_shared<Port>(io_, listeners_, name);
-    port->update_sources();
-  }
+  if (!port) port = std::make_shared<Port>(io_, listeners_, name);
   return *port;
 }
 
@@ -189,7 +188,7 @@ void ConnectionHandout::tidy(const Name& name) {
 void ConnectionHandout::attendance_changed(std::uint64_t app_id, const std::string& key) {
   const auto found = ports_.find(Name(app_id, key));
   if (found == ports_.end()) return;  // nobody of ours serves it yet
-  found->second->update_sources();
+  found->second->update();
   found->second->run();
   tidy(Name(app_id, key));
 }
@@ -198,6 +197,7 @@ void ConnectionHandout::join(std::uint64_t app_id, const std::string& key, RunId
                              ConnectionTaker& worker) {
   Port& joined = port(Name(app_id, key));
   if (joined.find(worker) == nullptr) joined.workers.push_back({&worker, run, {}, false});
+  joined.update();
   joined.run();
 }
 
@@ -219,8 +219,11 @@ void ConnectionHandout::leave(ConnectionTaker& worker) {
   for (const Name& name : names) leave(name.first, name.second, worker);
 }
 
-void ConnectionHandout::accepted(ConnectionTaker& worker, std::int64_t number, bool taken) {
-  for (const auto& [name, port] : ports_) {
+void ConnectionHandout::answered(std::uint64_t app_id, ConnectionTaker& worker, std::int64_t number,
+                                 bool taken) {
+  const auto last = ports_.lower_bound(Name(app_id + 1, ""));
+  for (auto at = ports_.lower_bound(Name(app_id, "")); at != last; ++at) {
+    const std::shared_ptr<Port> port = at->second;
     Port::Worker* found = port->find(worker);
     if (found == nullptr) continue;
     auto connection = found->in_flight.extract(number);
@@ -233,10 +236,6 @@ void ConnectionHandout::accepted(ConnectionTaker& worker, std::int64_t number, b
     port->run();
     return;
   }
-}
-
-void ConnectionHandout::not_arrived(ConnectionTaker& worker, std::int64_t number) {
-  accepted(worker, number, false);
 }
 
 }  // namespace pmx

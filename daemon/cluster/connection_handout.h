@@ -25,8 +25,8 @@ namespace pmx {
 class ConnectionTaker {
  public:
   virtual ~ConnectionTaker() = default;
-  // Sends the connection (borrowed). The number comes back in accepted() or not_arrived(); nullopt:
-  // cannot be sent now.
+  // Sends the connection (borrowed). The number comes back in answered(); nullopt: cannot be sent
+  // now.
   virtual std::optional<std::int64_t> pass_connection(const std::string& key, int fd) = 0;
 };
 
@@ -48,10 +48,9 @@ class ConnectionHandout {
   // The channel is gone or asked to close: what it has not acknowledged goes to others.
   void leave(ConnectionTaker& worker);
 
-  // The worker's answer to connection `number`.
-  void accepted(ConnectionTaker& worker, std::int64_t number, bool taken);
-  // It is at its descriptor limit: the connection goes to another, and it gets a pause.
-  void not_arrived(ConnectionTaker& worker, std::int64_t number);
+  // The worker's answer to connection `number`. Not taken, or not even arrived because it is at its
+  // descriptor limit: another one gets it, and this one gets a pause.
+  void answered(std::uint64_t app_id, ConnectionTaker& worker, std::int64_t number, bool taken);
 
  private:
   struct Port;

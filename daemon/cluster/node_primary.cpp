@@ -69,10 +69,10 @@ bool NodePrimary::send_message(std::string_view json) {
 }
 
 bool NodePrimary::disconnect() {
-  // Heard by node_drain.cjs only; a worker without it knows no such command and ignores it.
-  if (identity_.cluster) (void)channel_.send(node::drain_request());
   if (!identity_.cluster) return false;
   handout_.leave(*this);
+  // Heard by node_drain.cjs only; a worker without it knows no such command and ignores it.
+  (void)channel_.send(node::drain_request());
   if (!channel_.send(node::disconnect_request(next_seq_))) return false;
   ++next_seq_;
   expected_exit_ = true;
@@ -85,52 +85,54 @@ void NodePrimary::on_frame(std::string_view line) {
   const node::Frame frame = node::parse_frame(line);
   const bool cluster = identity_.cluster;
   // Nothing of *this may be used after an event (but changed()): it may have destroyed it.
-  std::visit(
-      Overloaded{
-          [&](const node::Online&) {
-            if (!cluster) return;
-            online_ = true;
-            changed();
-            if (events->on_online) events->on_online();
-          },
-          [&](const node::QueryServer& query) {
-            if (cluster) answer(query);
-          },
-          [&](const node::Listening& server) {
-            if (!cluster) return;
-            listening_ = true;
-            changed();
-            if (events->on_listening) events->on_listening(server.address, server.port);
-          },
-          [&](const node::Close& close) {
-            if (open_keys_.erase(close.key) == 0) return;
-            handout_.leave(identity_.app_id, close.key, *this);
-            listeners_.release(identity_.app_id, identity_.run, close.key);
-            changed();
-          },
-          [&](const node::ExitedAfterDisconnect& frame_) {
-            if (!cluster) return;
-            if (frame_.seq) channel_.send(node::acknowledgement(*frame_.seq, next_seq_++));
-            expected_exit_ = true;
-            changed();
-          },
-          [&](const node::Accepted& answer) { handout_.accepted(*this, answer.ack, answer.taken); },
-          [&](const node::HandleFrame& handle) {
-            // The socket itself has nowhere to go and is closed by now. Without the answer
-            // the worker would send no further handle.
-            channel_.send(node::kHandleAck);
-            if (handle.user_message && events->on_message) events->on_message(handle.message);
-          },
-          [&](const node::HandleAck&) {
-            if (!unacknowledged_.empty()) unacknowledged_.pop_front();
-          },
-          [&](const node::HandleNack&) { on_handle_refused(); },
-          [&](const node::UserMessage& message) {
-            if (events->on_message) events->on_message(message.raw);
-          },
-          [](const node::Unknown&) {},
-      },
-      frame);
+  std::visit(Overloaded{
+                 [&](const node::Online&) {
+                   if (!cluster) return;
+                   online_ = true;
+                   changed();
+                   if (events->on_online) events->on_online();
+                 },
+                 [&](const node::QueryServer& query) {
+                   if (cluster) answer(query);
+                 },
+                 [&](const node::Listening& server) {
+                   if (!cluster) return;
+                   listening_ = true;
+                   changed();
+                   if (events->on_listening) events->on_listening(server.address, server.port);
+                 },
+                 [&](const node::Close& close) {
+                   if (open_keys_.erase(close.key) == 0) return;
+                   handout_.leave(identity_.app_id, close.key, *this);
+                   listeners_.release(identity_.app_id, identity_.run, close.key);
+                   changed();
+                 },
+                 [&](const node::ExitedAfterDisconnect& frame_) {
+                   if (!cluster) return;
+                   if (frame_.seq) channel_.send(node::acknowledgement(*frame_.seq, next_seq_++));
+                   expected_exit_ = true;
+                   changed();
+                 },
+                 [&](const node::Accepted& answer) {
+                   handout_.answered(identity_.app_id, *this, answer.ack, answer.taken);
+                 },
+                 [&](const node::HandleFrame& handle) {
+                   // The socket itself has nowhere to go and is closed by now. Without the answer
+                   // the worker would send no further handle.
+                   channel_.send(node::kHandleAck);
+                   if (handle.user_message && events->on_message)
+                     events->on_message(handle.message);
+                 },
+                 [&](const node::HandleAck&) {
+                   if (!unacknowledged_.empty()) unacknowledged_.pop_front();
+                 },
+                 [&](const node::HandleNack&) { on_handle_refused(); },
+                 [&](const node::UserMessage& message) {
+                   if (events->on_message) events->on_message(message.raw);
+                 },
+                 [](const node::Unknown&) {},
+             },
+             frame);
 }
 
 void NodePrimary::answer(const node::QueryServer& query) {
@@ -185,7 +187,7 @@ void NodePrimary::on_handle_refused() {
   const Unacknowledged refused = std::move(unacknowledged_.front());
   unacknowledged_.pop_front();
   if (refused.connection) {
-    handout_.not_arrived(*this, refused.number);
+    handout_.answered(identity_.app_id, *this, refused.number, false);
     return;
   }
   open_keys_.erase(refused.key);

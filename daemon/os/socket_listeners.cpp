@@ -17,23 +17,6 @@ namespace {
 
 constexpr std::size_t kLongestCommand = 80;
 
-// "port 3000 is held by process 123: node other.js"; nothing for other errors.
-std::string who_holds(int port, int error) {
-  if (port == 0 || error != EADDRINUSE) return {};
-  try {
-    std::vector<std::uint64_t> inodes;
-    for (const sys::TcpSocket& socket : sys::tcp_sockets(port, sys::kTcpListening))
-      inodes.push_back(socket.inode);
-    if (inodes.empty()) return {};
-    const auto holder = sys::holder_of_socket(inodes);
-    if (!holder) return fmt::format("port {} is held by a process of somebody else", port);
-    return fmt::format("port {} is held by process {}: {}", port, *holder,
-                       sys::command_text(*holder, kLongestCommand));
-  } catch (const std::system_error&) {
-    return {};
-  }
-}
-
 }  // namespace
 
 std::pair<SocketListeners::Groups::const_iterator, SocketListeners::Groups::const_iterator>
@@ -59,6 +42,26 @@ ListenResult SocketListeners::acquire(std::uint64_t app_id, RunId run, const std
   if (group.balance == Balance::slots) return give_slot(name, group, run);
   if (group.members.insert(run).second) steer_group(name, group);
   return {.error = 0, .fd = group.slots.front().fd.get(), .balance = group.balance};
+}
+
+// "port 3000 is held by process 123: node other.js"; nothing for other errors.
+std::string SocketListeners::who_holds(int port, int error) {
+  if (port == 0 || error != EADDRINUSE) return {};
+  try {
+    std::vector<std::uint64_t> inodes;
+    for (const sys::TcpSocket& socket : sys::tcp_sockets(port, sys::kTcpListening))
+      inodes.push_back(socket.inode);
+    if (inodes.empty()) return {};
+    std::sort(inodes.begin(), inodes.end());
+    if (inodes == holder_.sockets) return holder_.text;
+    const auto pid = sys::holder_of_socket(inodes);
+    holder_ = {inodes, pid ? fmt::format("port {} is held by process {}: {}", port, *pid,
+                                         sys::command_text(*pid, kLongestCommand))
+                           : fmt::format("port {} is held by a process of somebody else", port)};
+    return holder_.text;
+  } catch (const std::system_error&) {
+    return {};
+  }
 }
 
 ListenResult SocketListeners::open_group(const Name& name, const ListenRequest& request) {

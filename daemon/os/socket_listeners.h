@@ -101,6 +101,7 @@ class SocketListeners : public ListenerSet {
   std::pair<Groups::iterator, Groups::iterator> groups_of(std::uint64_t app_id);
   [[nodiscard]] std::pair<Groups::const_iterator, Groups::const_iterator> groups_of(
       std::uint64_t app_id) const;
+  std::string who_holds(int port, int error);
   ListenResult open_group(const Name& name, const ListenRequest& request);
   ListenResult give_slot(const Name& name, Group& group, RunId run);
   bool add_slot(const Name& name, Group& group);
@@ -113,8 +114,16 @@ class SocketListeners : public ListenerSet {
   static Entry entry_of(const Name& name, const Group& group, std::size_t index);
   void store(const Name& name, const Group& group, std::size_t index) const;
 
+  // Who held a port last. An app that cannot have its port tries again and again, and finding out
+  // reads all of /proc.
+  struct Holder {
+    std::vector<std::uint64_t> sockets;  // inodes
+    std::string text;
+  };
+
   Events events_;
   Groups groups_;
+  Holder holder_;
   std::map<std::pair<std::uint64_t, RunId>, Stage> stages_;
 };
 

@@ -27,8 +27,6 @@ ListenRequest request_of(const DeclaredSocket& socket, Balance balance) {
 
 }  // namespace
 
-bool has_declared_sockets(const AppSpec& spec) { return !spec.listen.empty(); }
-
 std::optional<std::string> add_declared_sockets(ListenerSet& listeners, std::uint64_t app_id,
                                                 const AppSpec& spec, SpawnRequest& request) {
   std::string names;

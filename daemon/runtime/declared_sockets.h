@@ -12,11 +12,7 @@
 
 namespace pmx {
 
-// Whether instances get their sockets this way. Node workers in cluster mode do not: they ask for
-// them one by one.
-[[nodiscard]] bool has_declared_sockets(const AppSpec& spec);
-
-// Adds to `request` what `spec` declares: descriptors, LISTEN_FDS and LISTEN_FDNAMES, and what
+// Adds to `request` what `spec` declares (at least one): descriptors, LISTEN_FDS and LISTEN_FDNAMES, and what
 // nginx and einhorn expect. Returns why it cannot.
 std::optional<std::string> add_declared_sockets(ListenerSet& listeners, std::uint64_t app_id,
                                                 const AppSpec& spec, SpawnRequest& request);

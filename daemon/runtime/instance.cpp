@@ -221,7 +221,7 @@ std::unique_ptr<Incarnation> Instance::spawn(const AppSpec& spec, Incarnation::R
   request.env = environment(spec, generation_);
   request.cwd = spec.cwd;
   request.note = note_of(*incarnation);
-  if (has_declared_sockets(spec)) {
+  if (!spec.listen.empty()) {
     if (const auto why = add_declared_sockets(ports_.listeners, identity_.app_id, spec, request)) {
       failure = *why;
       ports_.listeners.leave(identity_.app_id, request.run);

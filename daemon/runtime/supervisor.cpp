@@ -272,9 +272,10 @@ awaitable<void> Supervisor::stop(std::vector<int> pm_ids) {
 }
 
 awaitable<void> Supervisor::wait_until_stopped(std::vector<int> pm_ids) {
-  co_await wait_for(pm_ids, [](const Instance& instance) {
+  const auto has_ended = [](const Instance& instance) {
     return instance.settled() && (instance.quiet() || instance.state() == InstanceState::errored);
-  });
+  };
+  co_await wait_for(pm_ids, has_ended);
   for (const int id : pm_ids) {
     if (App* app = app_of(id)) close_unused_listeners(*app);
   }
@@ -301,7 +302,7 @@ awaitable<void> Supervisor::restart(std::vector<int> pm_ids, std::optional<Env> 
   for (const int id : pm_ids) {
     if (Instance* instance = find(id)) instance->restart();
   }
-  co_await wait_for(pm_ids, [](const Instance& instance) { return instance.settled(); });
+  co_await wait_for(pm_ids, is_settled);
   co_await committed();
   for (const int id : pm_ids) {
     const Instance* instance = find(id);

@@ -31,7 +31,7 @@ awaitable<Supervisor::ScaleOutcome> Supervisor::scale(std::string name, int coun
     co_await wait_until_stopped(outcome.removed);
     co_await drain_and_drop(outcome.removed);
   }
-  co_await wait_for(outcome.added, [](const Instance& instance) { return instance.settled(); });
+  co_await wait_for(outcome.added, is_settled);
   co_await committed();
   co_return outcome;
 }

@@ -48,7 +48,7 @@ awaitable<std::vector<Supervisor::StartOutcome>> Supervisor::start(std::vector<A
     ids.insert(ids.end(), outcome.pm_ids.begin(), outcome.pm_ids.end());
     outcomes.push_back(std::move(outcome));
   }
-  co_await wait_for(ids, [](const Instance& instance) { return instance.settled(); });
+  co_await wait_for(ids, is_settled);
   co_await committed();
   for (StartOutcome& outcome : outcomes) {
     for (const int id : outcome.pm_ids) {

@@ -8,6 +8,8 @@
 
 namespace pmx {
 
+inline bool is_settled(const Instance& instance) { return instance.settled(); }
+
 template <class Predicate>
 awaitable<void> Supervisor::wait_for(std::vector<int> pm_ids, Predicate predicate) {
   for (;;) {

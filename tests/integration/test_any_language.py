@@ -36,6 +36,15 @@ class AnyLanguage(pmxtest.PmxTest):
             self.home.wait_status("web", "online", 20, count=instances)
         return result
 
+    def reload_loses_nothing(self, answers=20, threads=8):
+        """Under load; what the command said."""
+        with Load(self.port, threads=threads) as load:
+            load.wait_ok(answers)
+            result = self.home.run("reload", "web", timeout=90)
+            load.wait_ok(answers)
+        self.assertEqual(load.failed, 0, load)
+        return result
+
     def all_answer(self, port=None):
         pids = set(self.home.pids("web"))
         with Load(port or self.port, threads=8) as load:
@@ -71,11 +80,7 @@ class Works(AnyLanguage):
 
     def test_slow_answers_are_finished(self):
         self.start("python asyncio", SLOW="400")
-        with Load(self.port, threads=16) as load:
-            load.wait_ok(10)
-            self.home.run("reload", "web", timeout=90)
-            load.wait_ok(10)
-        self.assertEqual(load.failed, 0, load)
+        self.reload_loses_nothing(10, threads=16)
 
     def test_broken_version_is_not_let_in(self):
         self.start()
@@ -125,11 +130,7 @@ class Works(AnyLanguage):
     def test_own_reuseport(self):
         """A program that sets SO_REUSEPORT itself is as safe as the others."""
         self.start("c++", OWN_REUSEPORT="1")
-        with Load(self.port, threads=8) as load:
-            load.wait_ok(50)
-            self.home.run("reload", "web", timeout=60)
-            load.wait_ok(50)
-        self.assertEqual(load.failed, 0, load)
+        self.reload_loses_nothing(50)
 
     def test_node_without_its_cluster_protocol(self):
         self.home.run("start", fixture("server.js"), "--name", "web", "-i", 2, "--bind-via", "preload", "--listen-timeout", "20000", env={"PORT": self.port}, timeout=60)
@@ -140,12 +141,7 @@ class Works(AnyLanguage):
     def test_fork_mode_on_request(self):
         self.home.run("start", fixture("http_any.py"), "--name", "web", "--bind-via", "preload", env={"PORT": self.port})
         pmxtest.wait_http(self.port)
-        with Load(self.port, threads=8) as load:
-            load.wait_ok(20)
-            result = self.home.run("reload", "web", timeout=60)
-            load.wait_ok(20)
-        self.assertEqual(load.failed, 0, load)
-        self.assertNotIn("fork mode: restarted", result.stderr)
+        self.assertNotIn("fork mode: restarted", self.reload_loses_nothing().stderr)
 
 
 class Limits(AnyLanguage):
