@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 
 #include "cli/commands/commands.h"
@@ -57,6 +58,15 @@ const Command* find_command(std::string_view name) {
     return has_name(command.names, name);
   });
   return found == commands.end() ? nullptr : &*found;
+}
+
+bool is_missing_pm2_command(std::string_view name) {
+  constexpr auto kMissing = std::to_array<std::string_view>(
+      {"startup", "unstartup", "monit",     "imonit",     "dash",   "dashboard",
+       "deploy",  "serve",     "expose",    "init",       "update", "report",
+       "install", "uninstall", "cleardump", "set",        "unset",  "get",
+       "conf",    "config",    "trigger",   "prettylist", "attach", "inspect"});
+  return std::find(kMissing.begin(), kMissing.end(), name) != kMissing.end();
 }
 
 bool is_command(const std::string& name) { return find_command(name) != nullptr; }

@@ -22,6 +22,8 @@ const std::vector<Command>& all_commands();
 // By name or alias; nullptr if there is none.
 const Command* find_command(std::string_view name);
 bool is_command(const std::string& name);
+// Whether pm2 has a command of that name and pmx has not (yet).
+bool is_missing_pm2_command(std::string_view name);
 
 // `pmx` alone, and `pmx --help`.
 std::string short_usage();

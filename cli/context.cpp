@@ -34,9 +34,20 @@ Client* Context::running_daemon(bool wait) {
   return client_ ? &*client_ : nullptr;
 }
 
+protocol::List::Response Context::ask(const protocol::List::Request& request) {
+  Client& first = daemon();
+  try {
+    return first.call<protocol::List>(request);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::unavailable) throw;
+  }
+  client_.reset();
+  return daemon().call<protocol::List>(request);
+}
+
 std::vector<InstanceStatus> Context::find(const std::string& target, bool detail) {
   try {
-    return daemon().call<protocol::List>({.target = target, .detail = detail}).instances;
+    return ask({.target = target, .detail = detail}).instances;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::not_found) throw;
     return {};
@@ -44,7 +55,7 @@ std::vector<InstanceStatus> Context::find(const std::string& target, bool detail
 }
 
 std::vector<InstanceStatus> Context::list_all(bool detail) {
-  return daemon().call<protocol::List>({.target = std::nullopt, .detail = detail}).instances;
+  return ask({.target = std::nullopt, .detail = detail}).instances;
 }
 
 void Context::show_list() {

@@ -36,6 +36,9 @@ class Context {
   void show_list();
 
  private:
+  // Asks again, once, if the daemon dies before it answers: a question changes nothing.
+  protocol::List::Response ask(const protocol::List::Request& request);
+
   std::optional<Paths> paths_;
   std::optional<Client> client_;
 };

@@ -68,6 +68,7 @@ void Output::done(const InstanceStatus& instance) const {
 }
 
 void Output::remark(std::string_view text) const {
+  std::fflush(stdout);
   if (!silent_) write(stderr, one_line("[PMX]", text, error_colours_, Colour::green));
 }
 

@@ -44,7 +44,8 @@ UniqueFd Home::listen() {
 }
 
 std::set<std::string> Home::names() {
-  return {"pmx.sock", "pmx.pid", "pmx.log", "pmx.db", "pmx.db-wal", kDrainScript, "logs", "pids"};
+  return {"pmx.sock",   "app.sock",   "pmx.pid", "pmx.log", "pmx.db",
+          "pmx.db-wal", kDrainScript, "logs",    "pids"};
 }
 
 std::vector<std::string> Home::missing() const {
@@ -107,6 +108,7 @@ void Home::write_drain_script() {
 }
 
 void Home::leave() {
+  ::unlink(paths_.listen_socket().c_str());
   ::unlink(paths_.socket().c_str());
   ::unlink(paths_.pid_file().c_str());
 }

@@ -52,7 +52,7 @@ constexpr std::string_view expected(const std::optional<ExecMode>&) {
 }
 constexpr std::string_view expected(const Balance&) { return "\"slots\", \"shared\" or \"rr\""; }
 constexpr std::string_view expected(const BindVia&) {
-  return "\"auto\", \"preload\", \"seccomp\" or \"none\"";
+  return "\"auto\", \"preload\" or \"none\"";
 }
 template <class T>
 constexpr std::string_view expected(const std::optional<T>&) {

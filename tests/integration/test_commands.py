@@ -84,6 +84,12 @@ class Targets(WithApps):
         self.home.run("stop", "front")
         self.assertEqual(self.running(), ["api", "job", "web"])
 
+    def test_pm2_command_that_pmx_has_not(self):
+        for command in ("monit", "startup"):
+            ran = self.home.fails(command, code=2)
+            self.assertIn(f'pmx has no command "{command}" yet', ran.stderr)
+            self.assertNotIn("did you mean", ran.stderr)
+
     def test_unknown(self):
         before = self.home.jlist()
         for command in ("stop", "restart", "reload", "delete", "describe", "show", "reset"):

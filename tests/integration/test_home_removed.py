@@ -90,6 +90,13 @@ class Removed(pmxtest.PmxTest):
         self.same_as_before()
         eventually(lambda: "pmx.sock in " in self.home.daemon_log(), 10, "a line in the log")
 
+    def test_socket_of_the_apps(self):
+        os.unlink(self.path("app.sock"))
+        self.back("app.sock")
+        self.same_as_before()
+        self.home.run("kill")
+        self.assertEqual([name for name in os.listdir(self.home.path) if name.endswith((".sock", ".pid"))], [])
+
     def test_socket_while_a_client_is_connected(self):
         with self.home.rpc() as client:
             client.call("ping")

@@ -1,6 +1,7 @@
 """The apps' lives do not depend on the daemon's nor on the keeper's."""
 
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -145,6 +146,19 @@ class DaemonKilled(Survival):
         with Load(port, threads=8, path="/busy?ms=3") as load:
             eventually(lambda: load.seen() == {other, fresh}, 20, f"answers of both ({load})")
         self.assertEqual(load.failed, 0, load)
+
+    def test_question_in_that_moment(self):
+        """A command that only asks is asked again by itself: it never fails because the daemon dies under it."""
+        self.start_web(pmxtest.free_port())
+        for _ in range(10):
+            daemon = self.home.daemon_pid
+            asked = [self.home.popen("jlist", stdout=pmxtest.subprocess.PIPE, stderr=pmxtest.subprocess.PIPE) for _ in range(3)]
+            os.kill(daemon, signal.SIGKILL)
+            asked.append(self.home.popen("jlist", stdout=pmxtest.subprocess.PIPE, stderr=pmxtest.subprocess.PIPE))
+            for child in asked:
+                out, err = child.communicate(timeout=30)
+                self.assertEqual((child.returncode, len(json.loads(out or "[]"))), (0, 2), err)
+            self.managed_by_another(daemon)
 
     def test_cluster_still_works_after(self):
         """Reload, scale and crash under a daemon that adopted the workers."""
