@@ -123,8 +123,7 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
   set_duration("--drain-timeout", options.drain_timeout, spec.drain_timeout);
   set_duration("--min-ready", options.min_ready, spec.min_ready);
   set_name("--balance", options.balance, spec.balance, balance_from, "slots, shared or rr");
-  set_name("--bind-via", options.bind_via, spec.bind_via, bind_via_from,
-           "auto, preload or none");
+  set_name("--bind-via", options.bind_via, spec.bind_via, bind_via_from, "auto, preload or none");
   spec.increment_var = options.increment_var.value_or("");
   spec.listen = options.listen;
   return request;

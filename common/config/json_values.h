@@ -51,9 +51,7 @@ constexpr std::string_view expected(const std::optional<ExecMode>&) {
   return "\"fork\" or \"cluster\"";
 }
 constexpr std::string_view expected(const Balance&) { return "\"slots\", \"shared\" or \"rr\""; }
-constexpr std::string_view expected(const BindVia&) {
-  return "\"auto\", \"preload\" or \"none\"";
-}
+constexpr std::string_view expected(const BindVia&) { return "\"auto\", \"preload\" or \"none\""; }
 template <class T>
 constexpr std::string_view expected(const std::optional<T>&) {
   return expected(T{});
