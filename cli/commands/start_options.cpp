@@ -62,6 +62,8 @@ void StartOptions::declare(Arguments& arguments) {
                  "how programs that are not Node share ports: auto, preload or none");
   arguments.list("--listen", listen, "SOCKET",
                  "bind it for the app: tcp:ADDRESS:PORT, unix:PATH, udp:ADDRESS:PORT");
+  arguments.flag("--start-on-connection", start_on_connection,
+                 "with --listen: no process before somebody connects");
   arguments.text("--increment-var", increment_var, "NAME",
                  "variable with a number of its own for each instance");
   arguments.text("--drain-timeout", drain_timeout, "TIME",
@@ -126,6 +128,7 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
   set_name("--bind-via", options.bind_via, spec.bind_via, bind_via_from, "auto, preload or none");
   spec.increment_var = options.increment_var.value_or("");
   spec.listen = options.listen;
+  spec.start_on_connection = options.start_on_connection;
   return request;
 }
 

@@ -23,6 +23,7 @@ struct StartOptions {
   bool no_autostart = false;
   bool no_treekill = false;
   bool wait_ready = false;
+  bool start_on_connection = false;
   bool shutdown_with_message = false;
   bool force = false;
   bool execute_command = false;

@@ -117,6 +117,7 @@ const std::vector<Field>& own_fields() {
       field<&AppSpec::balance>("balance"),
       field<&AppSpec::bind_via>("bind_via"),
       field<&AppSpec::listen>("listen"),
+      field<&AppSpec::start_on_connection>("start_on_connection"),
       field<&AppSpec::drain_timeout>("drain_timeout"),
       field<&AppSpec::min_ready>("min_ready"),
       field<&AppSpec::max_surge>("max_surge"),

@@ -58,6 +58,7 @@ const std::vector<EcosystemKey>& keys() {
       option<&AppSpec::balance>("balance"),
       option<&AppSpec::bind_via>("bind_via"),
       option<&AppSpec::listen>("listen"),
+      option<&AppSpec::start_on_connection>("start_on_connection"),
       option<&AppSpec::out_file>("out_file", "out output out_log"),
       option<&AppSpec::error_file>("error_file", "error err err_file err_log"),
       option<&AppSpec::merge_logs>("merge_logs", "combine_logs"),

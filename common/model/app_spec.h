@@ -78,6 +78,7 @@ struct AppSpec {
   // Sockets bound for the app and passed to every instance (LISTEN_FDS), e.g. "tcp:0.0.0.0:8080",
   // "unix:/path?mode=0660", "udp:...". As written.
   std::vector<std::string> listen;
+  bool start_on_connection = false;  // with `listen`: no process before somebody connects
 
   std::string
       out_file;  // absolute or empty = default; "/dev/null" = none. Before the per-instance suffix

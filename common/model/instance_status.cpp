@@ -6,13 +6,14 @@
 namespace pmx {
 namespace {
 
-constexpr std::array<std::pair<InstanceState, std::string_view>, 6> kNames{{
+constexpr std::array<std::pair<InstanceState, std::string_view>, 7> kNames{{
     {InstanceState::stopped, "stopped"},
     {InstanceState::launching, "launching"},
     {InstanceState::online, "online"},
     {InstanceState::stopping, "stopping"},
     {InstanceState::waiting_restart, "waiting restart"},
     {InstanceState::errored, "errored"},
+    {InstanceState::idle, "idle"},
 }};
 
 }  // namespace

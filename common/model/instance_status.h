@@ -14,7 +14,8 @@
 namespace pmx {
 
 // pm2's words (pm2-surface 8.1). `waiting_restart` is "waiting restart" on the wire and on screen.
-enum class InstanceState { stopped, launching, online, stopping, waiting_restart, errored };
+// `idle` is ours: no process, the first connection starts one (AppSpec::start_on_connection).
+enum class InstanceState { stopped, launching, online, stopping, waiting_restart, errored, idle };
 
 std::string_view to_string(InstanceState state) noexcept;
 std::optional<InstanceState> instance_state_from(std::string_view text) noexcept;

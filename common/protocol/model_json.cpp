@@ -93,6 +93,7 @@ void to_json(json& out, const AppSpec& value) {
              {"balance", to_string(value.balance)},
              {"bind_via", to_string(value.bind_via)},
              {"listen", value.listen},
+             {"start_on_connection", value.start_on_connection},
              {"out_file", value.out_file},
              {"error_file", value.error_file},
              {"autorestart", value.autorestart},
@@ -131,6 +132,7 @@ void from_json(const json& in, AppSpec& value) {
       .optional("instance_var", value.instance_var)
       .optional("increment_var", value.increment_var)
       .optional("listen", value.listen)
+      .optional("start_on_connection", value.start_on_connection)
       .optional("out_file", value.out_file)
       .optional("error_file", value.error_file)
       .optional("merge_logs", value.merge_logs)

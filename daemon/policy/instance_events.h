@@ -35,12 +35,13 @@ struct StopFailed {      // survivors remain after the last step
   std::string text;
 };
 struct RestartDue {};  // the timer of ArmRestartTimer
+struct Connected {};   // somebody waits on a socket, after AwaitConnection
 struct Replaced {      // a reload has a ready successor; if ignored, the caller removes it
   Generation generation = 0;
 };
 using InstanceEvent =
     std::variant<StartRequested, StopRequested, RestartRequested, Spawned, SpawnFailed, Ready,
-                 ReadyTimedOut, Exited, StopFinished, StopFailed, RestartDue, Replaced>;
+                 ReadyTimedOut, Exited, StopFinished, StopFailed, RestartDue, Connected, Replaced>;
 
 // Effects are to be performed in order. Timers: one of each kind; arming replaces it.
 namespace effect {
@@ -68,6 +69,12 @@ struct ArmReadyTimer {
 struct CancelReadyTimer {
   friend bool operator==(const CancelReadyTimer&, const CancelReadyTimer&) = default;
 };
+struct AwaitConnection {  // bind the declared sockets; answered by Connected or SpawnFailed
+  friend bool operator==(const AwaitConnection&, const AwaitConnection&) = default;
+};
+struct CancelAwait {
+  friend bool operator==(const CancelAwait&, const CancelAwait&) = default;
+};
 struct Changed {  // publish and persist; before the effects that act on the change
   friend bool operator==(const Changed&, const Changed&) = default;
 };
@@ -75,7 +82,7 @@ struct Changed {  // publish and persist; before the effects that act on the cha
 using InstanceEffect =
     std::variant<effect::Spawn, effect::BeginStop, effect::SweepLeftovers, effect::ArmRestartTimer,
                  effect::CancelRestartTimer, effect::ArmReadyTimer, effect::CancelReadyTimer,
-                 effect::Changed>;
+                 effect::AwaitConnection, effect::CancelAwait, effect::Changed>;
 
 struct InstanceStep {
   std::vector<InstanceEffect> effects;

@@ -16,7 +16,9 @@ namespace {
 
 using effect::ArmReadyTimer;
 using effect::ArmRestartTimer;
+using effect::AwaitConnection;
 using effect::BeginStop;
+using effect::CancelAwait;
 using effect::CancelReadyTimer;
 using effect::CancelRestartTimer;
 using effect::Changed;
@@ -32,7 +34,8 @@ Millis remaining(TimePoint until, TimePoint now) {
 InstanceFsmSettings InstanceFsmSettings::from(const AppSpec& spec) {
   return {.restart = RestartSettings::from(spec),
           .ready_required = spec.wait_ready || spec.exec_mode == ExecMode::cluster,
-          .listen_timeout = spec.listen_timeout};
+          .listen_timeout = spec.listen_timeout,
+          .start_on_connection = spec.start_on_connection};
 }
 
 InstanceFsm InstanceFsm::restore(InstanceFsmSettings settings, Snapshot snapshot) {
@@ -58,6 +61,9 @@ InstanceStep InstanceFsm::resume(TimePoint now) const {
     case Phase::waiting_restart:
       step.effects.emplace_back(ArmRestartTimer{remaining(now_.restart_due.value_or(now), now)});
       break;
+    case Phase::idle:
+      step.effects.emplace_back(AwaitConnection{});
+      break;
     case Phase::stopped:
     case Phase::spawning:
     case Phase::online:
@@ -78,6 +84,7 @@ bool InstanceFsm::wants_running() const noexcept {
     case InstanceState::launching:
     case InstanceState::online:
     case InstanceState::waiting_restart:
+    case InstanceState::idle:
       return true;
     case InstanceState::stopping:
       return now_.after_stop != AfterStop::stay_stopped;
@@ -102,6 +109,8 @@ InstanceFsm::Phase InstanceFsm::phase() const noexcept {
       return Phase::waiting_restart;
     case InstanceState::errored:
       return Phase::errored;
+    case InstanceState::idle:
+      return Phase::idle;
   }
   std::abort();
 }
@@ -112,11 +121,13 @@ InstanceStep InstanceFsm::on_event(const StartRequested&, TimePoint) {
   now_.history = {};
   switch (phase()) {
     case Phase::stopped:
-      return launch("started by the operator", {}, false);
+      return begin("started by the operator", {});
     case Phase::errored:
       if (now_.survivors)
         return begin_stop("start requested: first ending the survivors", {}, AfterStop::start);
-      return launch("started by the operator", {}, false);
+      return begin("started by the operator", {});
+    case Phase::idle:
+      return begin("started by the operator", {CancelRestartTimer{}, CancelAwait{}});
     case Phase::waiting_restart:
       ++now_.restarts;
       return launch("start requested: no longer waiting", {CancelRestartTimer{}}, false);
@@ -146,6 +157,9 @@ InstanceStep InstanceFsm::on_event(const StopRequested&, TimePoint) {
     case Phase::waiting_restart:
       return enter(InstanceState::stopped, "stopped by the operator while waiting to restart",
                    {CancelRestartTimer{}});
+    case Phase::idle:
+      return enter(InstanceState::stopped, "stopped by the operator",
+                   {CancelRestartTimer{}, CancelAwait{}});
     case Phase::spawning:
       return enter(InstanceState::stopping, "stop requested before the process exists", {});
     case Phase::launching:
@@ -164,14 +178,17 @@ InstanceStep InstanceFsm::on_event(const RestartRequested&, TimePoint) {
   now_.history = {};
   switch (phase()) {
     case Phase::stopped:
-      return launch("started by the operator (restart of a stopped app)", {}, false);
+      return begin("started by the operator (restart of a stopped app)", {});
     case Phase::errored:
       if (now_.survivors)
         return begin_stop("restart requested: first ending the survivors", {}, AfterStop::start);
-      return launch("started by the operator (restart of an errored app)", {}, false);
+      return begin("started by the operator (restart of an errored app)", {});
     case Phase::waiting_restart:
       ++now_.restarts;
       return launch("restart requested: no longer waiting", {CancelRestartTimer{}}, false);
+    case Phase::idle:
+      return launch("restart requested: not waiting for a connection",
+                    {CancelRestartTimer{}, CancelAwait{}}, false);
     case Phase::spawning:
       now_.after_stop = AfterStop::restart;
       return enter(InstanceState::stopping, "restart requested before the process exists", {});
@@ -200,6 +217,7 @@ InstanceStep InstanceFsm::on_event(const Spawned& event, TimePoint now) {
     case Phase::stopping:
     case Phase::waiting_restart:
     case Phase::errored:
+    case Phase::idle:
       return ignore("spawn report");
   }
   now_.spawn_pending = false;
@@ -224,6 +242,8 @@ InstanceStep InstanceFsm::on_event(const SpawnFailed& event, TimePoint now) {
       now_.spawn_pending = false;
       now_.reason += "; the start under way failed: " + event.text;
       return follow_stop();
+    case Phase::idle:
+      return enter(InstanceState::errored, "cannot wait for a connection: " + event.text, {});
     case Phase::stopped:
     case Phase::launching:
     case Phase::online:
@@ -246,6 +266,7 @@ InstanceStep InstanceFsm::on_event(const Ready&, TimePoint) {
     case Phase::stopping:
     case Phase::waiting_restart:
     case Phase::errored:
+    case Phase::idle:
       return ignore("ready signal");
   }
   std::abort();
@@ -265,6 +286,7 @@ InstanceStep InstanceFsm::on_event(const ReadyTimedOut&, TimePoint) {
     case Phase::stopping:
     case Phase::waiting_restart:
     case Phase::errored:
+    case Phase::idle:
       return ignore("ready timeout");
   }
   std::abort();
@@ -294,6 +316,7 @@ InstanceStep InstanceFsm::on_event(const Exited& event, TimePoint now) {
     case Phase::spawning:
     case Phase::stopping_unborn:
     case Phase::waiting_restart:
+    case Phase::idle:
       return ignore("exit");
   }
   std::abort();
@@ -312,6 +335,7 @@ InstanceStep InstanceFsm::on_event(const StopFinished&, TimePoint) {
     case Phase::online:
     case Phase::stopping_unborn:
     case Phase::waiting_restart:
+    case Phase::idle:
       return ignore("end of a stop");
   }
   std::abort();
@@ -331,6 +355,7 @@ InstanceStep InstanceFsm::on_event(const StopFailed& event, TimePoint) {
     case Phase::stopping_unborn:
     case Phase::waiting_restart:
     case Phase::errored:
+    case Phase::idle:
       return ignore("failure of a stop");
   }
   std::abort();
@@ -341,6 +366,8 @@ InstanceStep InstanceFsm::on_event(const RestartDue&, TimePoint) {
     case Phase::waiting_restart:
       ++now_.restarts;
       return launch("restarted: " + now_.reason, {}, true);
+    case Phase::idle:
+      return {{AwaitConnection{}}, now_.reason, false};
     case Phase::stopped:
     case Phase::spawning:
     case Phase::launching:
@@ -349,6 +376,23 @@ InstanceStep InstanceFsm::on_event(const RestartDue&, TimePoint) {
     case Phase::stopping:
     case Phase::errored:
       return ignore("restart timer");
+  }
+  std::abort();
+}
+
+InstanceStep InstanceFsm::on_event(const Connected&, TimePoint) {
+  switch (phase()) {
+    case Phase::idle:
+      return launch("started by a connection", {}, true);
+    case Phase::stopped:
+    case Phase::spawning:
+    case Phase::launching:
+    case Phase::online:
+    case Phase::stopping_unborn:
+    case Phase::stopping:
+    case Phase::waiting_restart:
+    case Phase::errored:
+      return ignore("connection");
   }
   std::abort();
 }
@@ -368,6 +412,7 @@ InstanceStep InstanceFsm::on_event(const Replaced& event, TimePoint now) {
     case Phase::spawning:
     case Phase::stopping_unborn:
     case Phase::stopping:
+    case Phase::idle:
       return ignore("reload");
   }
   std::abort();
@@ -393,6 +438,19 @@ InstanceStep InstanceFsm::launch(std::string reason, std::vector<InstanceEffect>
   now_.spawn_pending = true;
   now_.spawn_automatic = automatic;
   return enter(InstanceState::launching, std::move(reason), std::move(before), {Spawn{}});
+}
+
+InstanceStep InstanceFsm::begin(std::string reason, std::vector<InstanceEffect> before) {
+  if (!settings_.start_on_connection) return launch(std::move(reason), std::move(before), false);
+  return wait_for_connection(std::move(reason), std::move(before), Millis{0});
+}
+
+InstanceStep InstanceFsm::wait_for_connection(std::string reason,
+                                              std::vector<InstanceEffect> before, Millis delay) {
+  InstanceEffect wait = AwaitConnection{};
+  if (delay > Millis{0}) wait = ArmRestartTimer{delay};
+  return enter(InstanceState::idle, std::move(reason) + "; the first connection starts it",
+               std::move(before), {std::move(wait)});
 }
 
 InstanceStep InstanceFsm::begin_stop(std::string reason, std::vector<InstanceEffect> before,
@@ -444,6 +502,10 @@ InstanceStep InstanceFsm::apply(RestartDecision decision, std::vector<InstanceEf
       return step;
     }
     case RestartDecision::Action::stay_stopped:
+      if (settings_.start_on_connection)
+        return wait_for_connection(
+            std::move(decision.reason), std::move(before),
+            remaining(now_.started_at.value_or(now) + settings_.restart.min_uptime, now));
       return enter(InstanceState::stopped, std::move(decision.reason), std::move(before));
     case RestartDecision::Action::give_up:
       return enter(InstanceState::errored, std::move(decision.reason), std::move(before));

@@ -16,19 +16,20 @@
 // What each event does ("-" = ignored, with a reason):
 //
 // clang-format off
-//                   stopped   launching*  launching  online    stopping*    stopping     waiting    errored
-// StartRequested    launch*   already     already    already   then start   then start   launch*    launch* (1)
-// StopRequested     already   stopping*   stop       stop      then stay    then stay    stopped    stopped (2)
-// RestartRequested  launch*   stopping*   stop (3)   stop (3)  then restart then restart launch*    launch* (1)
-// Spawned           -         online (4)  -          -         stop         -            -          -
-// SpawnFailed       -         errored (5) -          -         follow       -            -          -
-// Ready             -         -           online     -         -            -            -          -
-// ReadyTimedOut     -         -           online     -         -            -            -          -
-// Exited            -         -           policy     policy    -            noted        -          noted (6)
-// StopFinished      -         -           -          -         -            follow       -          stopped (6)
-// StopFailed        -         -           -          -         -            errored      -          -
-// RestartDue        -         -           -          -         -            -            launch*    -
-// Replaced          -         -           online     online    -            -            online     online (7)
+//                   stopped   launching*  launching  online    stopping*    stopping     waiting    errored     idle
+// StartRequested    launch*   already     already    already   then start   then start   launch*    launch* (1) await
+// StopRequested     already   stopping*   stop       stop      then stay    then stay    stopped    stopped (2) stopped
+// RestartRequested  launch*   stopping*   stop (3)   stop (3)  then restart then restart launch*    launch* (1) launch*
+// Spawned           -         online (4)  -          -         stop         -            -          -           -
+// SpawnFailed       -         errored (5) -          -         follow       -            -          -           errored
+// Ready             -         -           online     -         -            -            -          -           -
+// ReadyTimedOut     -         -           online     -         -            -            -          -           -
+// Exited            -         -           policy     policy    -            noted        -          noted (6)   -
+// StopFinished      -         -           -          -         -            follow       -          stopped (6) -
+// StopFailed        -         -           -          -         -            errored      -          -           -
+// RestartDue        -         -           -          -         -            -            launch*    -           await
+// Connected         -         -           -          -         -            -            -          -           launch*
+// Replaced          -         -           online     online    -            -            online     online (7)  -
 //
 // stop    = BeginStop, state stopping.    launch* = Spawn, state launching*.
 // follow  = what was asked to come after the stop: stopped, or launch*.
@@ -39,6 +40,10 @@
 // (5) after an automatic restart: policy, as a binary may be missing while it is replaced
 // (6) only with survivors, else "-"
 // (7) only without survivors, else "-"
+//
+// With start_on_connection, launch* of what is stopped or errored is idle instead, also of idle at
+// StartRequested, and so is the stopped that RestartPolicy decides on: that awaits connections at the earliest min_uptime after the last
+// start, so that a program that ends without taking one does not run in a circle.
 // clang-format on
 //
 // Restarts are counted when the new process is asked for: automatic ones (also when the operator
@@ -64,6 +69,7 @@ struct InstanceFsmSettings {
   RestartSettings restart;
   bool ready_required = false;  // cluster or wait_ready
   Millis listen_timeout = AppSpec::kDefaultListenTimeout;
+  bool start_on_connection = false;
 
   static InstanceFsmSettings from(const AppSpec& spec);
 };
@@ -134,7 +140,8 @@ class InstanceFsm {
     stopping_unborn,
     stopping,
     waiting_restart,
-    errored
+    errored,
+    idle
   };
   [[nodiscard]] Phase phase() const noexcept;
 
@@ -149,11 +156,16 @@ class InstanceFsm {
   InstanceStep on_event(const StopFinished&, TimePoint now);
   InstanceStep on_event(const StopFailed&, TimePoint now);
   InstanceStep on_event(const RestartDue&, TimePoint now);
+  InstanceStep on_event(const Connected&, TimePoint now);
   InstanceStep on_event(const Replaced&, TimePoint now);
 
   InstanceStep enter(InstanceState state, std::string reason, std::vector<InstanceEffect> before,
                      std::vector<InstanceEffect> after = {});
   InstanceStep launch(std::string reason, std::vector<InstanceEffect> before, bool automatic);
+  // What a start of what does not run leads to: launch, or idle.
+  InstanceStep begin(std::string reason, std::vector<InstanceEffect> before);
+  InstanceStep wait_for_connection(std::string reason, std::vector<InstanceEffect> before,
+                                   Millis delay);
   InstanceStep begin_stop(std::string reason, std::vector<InstanceEffect> before,
                           AfterStop after_stop);
   InstanceStep set_after_stop(AfterStop after_stop, std::string reason);

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "common/model/app_spec.h"
 #include "daemon/ports/listener_set.h"
@@ -16,5 +18,11 @@ namespace pmx {
 // nginx and einhorn expect. Returns why it cannot.
 std::optional<std::string> add_declared_sockets(ListenerSet& listeners, std::uint64_t app_id,
                                                 const AppSpec& spec, SpawnRequest& request);
+
+// Binds them before there is a run to use them: connections queue. Returns descriptors, borrowed from
+// the ListenerSet, that become readable when somebody connects or sends; or why it cannot.
+std::variant<std::vector<int>, std::string> open_declared_sockets(ListenerSet& listeners,
+                                                                  std::uint64_t app_id,
+                                                                  const AppSpec& spec, int pm_id);
 
 }  // namespace pmx

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <csignal>
+#include <system_error>
 #include <utility>
+#include <variant>
 
 #include "common/model/door.h"
 #include "daemon/policy/increment_var.h"
@@ -100,6 +102,8 @@ void Instance::perform(const InstanceEffect& effect) {
       self.arm(self.ready_timer_, timer.delay, ReadyTimedOut{});
     }
     void operator()(const effect::CancelReadyTimer&) const { self.ready_timer_.cancel(); }
+    void operator()(const effect::AwaitConnection&) const { self.await_connection(); }
+    void operator()(const effect::CancelAwait&) const { self.first_connection_.reset(); }
     void operator()(const effect::Changed&) const {
       self.admit_if_online();
       self.record();
@@ -131,6 +135,22 @@ void Instance::spawn_current() {
   } else {
     if (in_place_after_ != 0) candidate_failed(failure);
     handle(SpawnFailed{failure});
+  }
+}
+
+void Instance::await_connection() {
+  auto opened = open_declared_sockets(ports_.listeners, identity_.app_id, *spec_, identity_.pm_id);
+  if (const auto* problem = std::get_if<std::string>(&opened)) {
+    handle(SpawnFailed{*problem});
+    return;
+  }
+  try {
+    first_connection_.emplace(ports_.io, std::get<std::vector<int>>(opened), [this] {
+      first_connection_.reset();
+      handle(Connected{});
+    });
+  } catch (const std::system_error& error) {
+    handle(SpawnFailed{error.what()});
   }
 }
 

@@ -15,6 +15,7 @@
 #include "common/model/instance_status.h"
 #include "daemon/policy/instance_fsm.h"
 #include "daemon/policy/stop_sequence.h"
+#include "daemon/runtime/first_connection.h"
 #include "daemon/runtime/incarnation.h"
 #include "daemon/runtime/ports.h"
 
@@ -105,6 +106,7 @@ class Instance {
   void handle(const InstanceEvent& event);
   void perform(const InstanceEffect& effect);
   void spawn_current();
+  void await_connection();
   void begin_stop();
   void sweep();
   // Online: it gets its share of new connections.
@@ -156,6 +158,7 @@ class Instance {
   std::uint32_t replaced_ = 0;                    // generation whose end is reported by old_gone
   std::uint32_t in_place_after_ = 0;  // later generations count as candidates; 0: none does
   bool in_place_was_ready_ = false;   // what they replace
+  std::optional<FirstConnection> first_connection_;  // only while idle
   asio::steady_timer restart_timer_;
   asio::steady_timer ready_timer_;
   asio::steady_timer candidate_timer_;

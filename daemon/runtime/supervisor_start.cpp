@@ -29,6 +29,8 @@ void check(const AppSpec& spec) {
   if (spec.listen.size() > DeclaredSocket::kMostPerApp)
     refuse(fmt::format("listen: at most {} sockets", DeclaredSocket::kMostPerApp));
   for (const std::string& socket : spec.listen) (void)parse_declared_socket(socket);
+  if (spec.start_on_connection && spec.listen.empty())
+    refuse("start_on_connection needs sockets to wait on: listen, e.g. [\"tcp:127.0.0.1:8080\"]");
   if (const std::string problem = increment_var_problem(spec); !problem.empty()) refuse(problem);
   if (spec.max_surge < 0 || spec.max_unavailable < 0)
     refuse("max_surge and max_unavailable are numbers of instances, 0 or more");

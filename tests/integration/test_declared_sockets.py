@@ -117,5 +117,92 @@ class Declared(pmxtest.PmxTest):
         self.assertEqual(self.home.jlist(), [])
 
 
+class StartOnConnection(pmxtest.PmxTest):
+    def setUp(self):
+        super().setUp()
+        self.port = pmxtest.free_port()
+
+    def start(self, *args, script=None, listen=None):
+        self.home.run("start", script or fixture("listen_fds.py"), "--name", "web", "-x", "--start-on-connection",
+                      "--listen", listen or f"tcp:127.0.0.1:{self.port}", *args)
+        self.assertEqual(self.state(), [("idle", 0)])
+
+    def state(self):
+        return [(entry["pm2_env"]["status"], entry.get("pid", 0)) for entry in self.home.jlist() if entry["name"] == "web"]
+
+    def served(self):
+        return get_json(self.port)["pid"]
+
+    def test_first_connection_starts_it(self):
+        self.start()
+        self.assertIn("the first connection starts it", self.home.run("show", "web").stdout)
+        pid = self.served()
+        self.assertEqual(self.state(), [("online", pid)])
+        self.home.run("restart", "web")  # now, not at the next connection
+        self.assertEqual(self.state()[0][0], "online")
+        self.assertNotEqual(self.served(), pid)
+        self.home.run("stop", "web")
+        self.assertEqual(self.state(), [("stopped", 0)])
+        with self.assertRaises(OSError):
+            socket.create_connection(("127.0.0.1", self.port), 5)
+        self.home.run("start", "web")
+        self.assertEqual(self.state(), [("idle", 0)])
+
+    def test_crowd_at_the_door(self):
+        self.home.run("start", fixture("listen_fds.py"), "--name", "web", "-x", "-i", 3, "--start-on-connection", "--listen", f"tcp:127.0.0.1:{self.port}")
+        self.assertEqual({status for status, _ in self.state()}, {"idle"})
+        with Load(self.port, threads=16) as load:
+            eventually(lambda: load.seen() == set(self.home.pids("web")) and len(load.seen()) == 3, 20, f"all three ({load})")
+        self.assertEqual(load.failed, 0, load)
+
+    def test_daemon_killed_while_it_waits(self):
+        self.start()
+        waiting = socket.create_connection(("127.0.0.1", self.port), 5)  # starts it, and is served by it
+        self.home.wait_status("web", "online")
+        waiting.close()
+        self.home.run("stop", "web")
+        self.home.run("start", "web")
+        os.kill(self.home.daemon_pid, 9)
+        self.assertEqual(self.state(), [("idle", 0)])
+        pid = self.served()
+        self.assertEqual(self.state(), [("online", pid)])
+
+    def test_what_ends_waits_again(self):
+        script = self.home.file("once.py", "import socket\ns = socket.socket(fileno=3)\nc, _ = s.accept()\nc.sendall(b'once')\nc.close()\n")
+        self.start("--no-autorestart", "--min-uptime", "100", script=script)
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", self.port), 10) as client:
+                self.assertEqual(client.recv(10), b"once")
+            eventually(lambda: self.state() == [("idle", 0)], 10, "idle again")
+
+    def test_program_that_ignores_the_connection(self):
+        """It is started once in min_uptime, not in a circle."""
+        script = self.home.file("ignores.py", "print('ran', flush=True)\n")
+        self.start("--no-autorestart", "--min-uptime", "60s", script=script)
+        with socket.create_connection(("127.0.0.1", self.port), 5):
+            eventually(lambda: self.home.log("web-out.log").count(b"ran") == 1 and self.state() == [("idle", 0)], 10, "one run")
+            self.home.run("reset", "web")  # whatever was to follow has followed
+            self.assertEqual(self.home.log("web-out.log").count(b"ran"), 1)
+
+    def test_unix_and_udp(self):
+        path = os.path.join(self.home.path, "web.sock")
+        script = self.home.file("told.py", "import time\nprint('told', flush=True)\ntime.sleep(1000)\n")
+        self.start(script=script, listen=f"unix:{path}")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+            self.home.wait_status("web", "online")
+        self.home.run("delete", "web")
+        self.start(script=script, listen=f"udp:127.0.0.1:{self.port}")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(b"x", ("127.0.0.1", self.port))
+            self.home.wait_status("web", "online")
+
+    def test_refused(self):
+        self.assertIn("needs sockets to wait on", self.home.fails("start", fixture("listen_fds.py"), "--start-on-connection").stderr)
+        with socket.create_server(("127.0.0.1", self.port)):
+            result = self.home.fails("start", fixture("listen_fds.py"), "--start-on-connection", "--listen", f"tcp:127.0.0.1:{self.port}")
+        self.assertIn(f"is held by process {os.getpid()}", result.stderr)
+
+
 if __name__ == "__main__":
     pmxtest.main()

@@ -35,6 +35,8 @@ std::string text(const InstanceEffect& effect) {
       return fmt::format("ready-timer({})", arm.delay.count());
     }
     std::string operator()(const effect::CancelReadyTimer&) const { return "cancel-ready-timer"; }
+    std::string operator()(const effect::AwaitConnection&) const { return "await"; }
+    std::string operator()(const effect::CancelAwait&) const { return "cancel-await"; }
     std::string operator()(const effect::Changed&) const { return "changed"; }
   };
   return std::visit(Text{}, effect);
@@ -73,6 +75,7 @@ const std::map<std::string_view, InstanceEvent> kEvents{
     {"stop-finished", StopFinished{}},
     {"stop-failed", StopFailed{"pid 7 survived SIGKILL"}},
     {"restart-due", RestartDue{}},
+    {"connected", Connected{}},
     {"replaced", Replaced{9}},
 };
 
@@ -93,6 +96,7 @@ const std::map<std::string_view, Snapshot> kStates{
     {"waiting", {.state = InstanceState::waiting_restart, .restart_due = kStart + 5s}},
     {"errored", {.state = InstanceState::errored}},
     {"errored!", {.state = InstanceState::errored, .survivors = true}},
+    {"idle", {.state = InstanceState::idle}},
 };
 
 struct Cell {
@@ -116,6 +120,7 @@ const std::vector<Cell> kCells{
     {"stopped", "stop-finished", "-", ""},
     {"stopped", "stop-failed", "-", ""},
     {"stopped", "restart-due", "-", ""},
+    {"stopped", "connected", "-", ""},
     {"stopped", "replaced", "-", ""},
 
     {"launching*", "start", "launching*", "changed"},
@@ -129,6 +134,7 @@ const std::vector<Cell> kCells{
     {"launching*", "stop-finished", "-", ""},
     {"launching*", "stop-failed", "-", ""},
     {"launching*", "restart-due", "-", ""},
+    {"launching*", "connected", "-", ""},
     {"launching*", "replaced", "-", ""},
 
     {"automatic", "start", "launching*automatic", "changed"},
@@ -142,6 +148,7 @@ const std::vector<Cell> kCells{
     {"automatic", "stop-finished", "-", ""},
     {"automatic", "stop-failed", "-", ""},
     {"automatic", "restart-due", "-", ""},
+    {"automatic", "connected", "-", ""},
     {"automatic", "replaced", "-", ""},
 
     {"launching", "start", "launching", "changed"},
@@ -155,6 +162,7 @@ const std::vector<Cell> kCells{
     {"launching", "stop-finished", "-", ""},
     {"launching", "stop-failed", "-", ""},
     {"launching", "restart-due", "-", ""},
+    {"launching", "connected", "-", ""},
     {"launching", "replaced", "online", "cancel-ready-timer changed", 1},
 
     {"online", "start", "online", "changed"},
@@ -168,6 +176,7 @@ const std::vector<Cell> kCells{
     {"online", "stop-finished", "-", ""},
     {"online", "stop-failed", "-", ""},
     {"online", "restart-due", "-", ""},
+    {"online", "connected", "-", ""},
     {"online", "replaced", "online", "changed", 1},
 
     {"stopping*", "start", "stopping*>start", "changed"},
@@ -181,6 +190,7 @@ const std::vector<Cell> kCells{
     {"stopping*", "stop-finished", "-", ""},
     {"stopping*", "stop-failed", "-", ""},
     {"stopping*", "restart-due", "-", ""},
+    {"stopping*", "connected", "-", ""},
     {"stopping*", "replaced", "-", ""},
 
     {"stopping*>restart", "start", "stopping*>restart", "changed"},
@@ -194,6 +204,7 @@ const std::vector<Cell> kCells{
     {"stopping*>restart", "stop-finished", "-", ""},
     {"stopping*>restart", "stop-failed", "-", ""},
     {"stopping*>restart", "restart-due", "-", ""},
+    {"stopping*>restart", "connected", "-", ""},
     {"stopping*>restart", "replaced", "-", ""},
 
     {"stopping", "start", "stopping>start", "changed"},
@@ -207,6 +218,7 @@ const std::vector<Cell> kCells{
     {"stopping", "stop-finished", "stopped", "changed"},
     {"stopping", "stop-failed", "errored!", "changed"},
     {"stopping", "restart-due", "-", ""},
+    {"stopping", "connected", "-", ""},
     {"stopping", "replaced", "-", ""},
 
     {"stopping>start", "start", "stopping>start", "changed"},
@@ -220,6 +232,7 @@ const std::vector<Cell> kCells{
     {"stopping>start", "stop-finished", "launching*", "changed spawn"},
     {"stopping>start", "stop-failed", "errored!", "changed"},
     {"stopping>start", "restart-due", "-", ""},
+    {"stopping>start", "connected", "-", ""},
     {"stopping>start", "replaced", "-", ""},
 
     {"stopping>restart", "start", "stopping>restart", "changed"},
@@ -233,6 +246,7 @@ const std::vector<Cell> kCells{
     {"stopping>restart", "stop-finished", "launching*", "changed spawn", 1},
     {"stopping>restart", "stop-failed", "errored!", "changed"},
     {"stopping>restart", "restart-due", "-", ""},
+    {"stopping>restart", "connected", "-", ""},
     {"stopping>restart", "replaced", "-", ""},
 
     {"waiting", "start", "launching*", "cancel-restart-timer changed spawn", 1},
@@ -246,6 +260,7 @@ const std::vector<Cell> kCells{
     {"waiting", "stop-finished", "-", ""},
     {"waiting", "stop-failed", "-", ""},
     {"waiting", "restart-due", "launching*automatic", "changed spawn", 1},
+    {"waiting", "connected", "-", ""},
     {"waiting", "replaced", "online", "cancel-restart-timer changed", 1},
 
     {"errored", "start", "launching*", "changed spawn"},
@@ -259,6 +274,7 @@ const std::vector<Cell> kCells{
     {"errored", "stop-finished", "-", ""},
     {"errored", "stop-failed", "-", ""},
     {"errored", "restart-due", "-", ""},
+    {"errored", "connected", "-", ""},
     {"errored", "replaced", "online", "changed", 1},
 
     {"errored!", "start", "stopping>start", "changed begin-stop"},
@@ -272,7 +288,22 @@ const std::vector<Cell> kCells{
     {"errored!", "stop-finished", "stopped", "changed"},
     {"errored!", "stop-failed", "-", ""},
     {"errored!", "restart-due", "-", ""},
+    {"errored!", "connected", "-", ""},
     {"errored!", "replaced", "-", ""},
+
+    {"idle", "start", "launching*", "cancel-restart-timer cancel-await changed spawn"},
+    {"idle", "stop", "stopped", "cancel-restart-timer cancel-await changed"},
+    {"idle", "restart", "launching*", "cancel-restart-timer cancel-await changed spawn"},
+    {"idle", "spawned", "-", ""},
+    {"idle", "spawn-failed", "errored", "changed"},
+    {"idle", "ready", "-", ""},
+    {"idle", "ready-timeout", "-", ""},
+    {"idle", "exited", "-", ""},
+    {"idle", "stop-finished", "-", ""},
+    {"idle", "stop-failed", "-", ""},
+    {"idle", "restart-due", "idle", "await"},
+    {"idle", "connected", "launching*automatic", "changed spawn"},
+    {"idle", "replaced", "-", ""},
 };
 
 InstanceFsm in_state(std::string_view name) {
@@ -360,6 +391,40 @@ TEST_CASE("settings come from the spec") {
   spec.wait_ready = false;
   spec.exec_mode = ExecMode::cluster;
   CHECK(InstanceFsmSettings::from(spec).ready_required);
+}
+
+TEST_CASE("started by the first connection") {
+  InstanceFsmSettings settings{.restart = {.autorestart = false}};
+  settings.start_on_connection = true;
+  Driver app(settings);
+  CHECK(app.on(StartRequested{}) == "changed await");
+  CHECK(app.fsm.state() == InstanceState::idle);
+  CHECK(app.fsm.wants_running());
+  CHECK(app.on(StartRequested{}) == "cancel-restart-timer cancel-await changed await");
+  CHECK(app.on(Connected{}) == "changed spawn");
+  CHECK(app.spawned() == "changed");
+
+  SUBCASE("what ends waits for the next") {
+    app.now += 5s;
+    CHECK(app.on(Exited{code(0)}) == "sweep changed await");
+    CHECK(app.fsm.state() == InstanceState::idle);
+    CHECK(app.on(StopRequested{}) == "cancel-restart-timer cancel-await changed");
+    CHECK(app.fsm.state() == InstanceState::stopped);
+  }
+  SUBCASE("but not in a circle") {
+    app.now += 400ms;
+    CHECK(app.on(Exited{code(1)}) == "sweep changed restart-timer(600)");
+    CHECK(app.on(RestartDue{}) == "await");
+  }
+  SUBCASE("an operator's restart does not wait") {
+    CHECK(app.on(RestartRequested{}) == "changed begin-stop");
+    CHECK(app.on(StopFinished{}) == "changed spawn");
+  }
+  SUBCASE("a port that cannot be had") {
+    app.on(Exited{code(0)});
+    app.on(SpawnFailed{"listen tcp:80: Permission denied"});
+    CHECK(app.fsm.state() == InstanceState::errored);
+  }
 }
 
 TEST_CASE("a plain app is online as soon as it is spawned") {
