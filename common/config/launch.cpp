@@ -17,6 +17,7 @@
 #include "common/config/interpreter.h"
 #include "common/config/launch_target.h"
 #include "common/config/package_json.h"
+#include "common/config/package_script.h"
 #include "common/config/words.h"
 #include "common/model/declared_socket.h"
 #include "common/model/door.h"
@@ -163,12 +164,45 @@ std::string user_of(const Env& environment) {
   return id;
 }
 
+// `request` with the Node program that a package runner would have started, if it is to be a
+// cluster; with the preload library, which reaches whatever it starts, if that cannot be told.
+LaunchRequest without_package_runner(LaunchRequest request, const std::string& cwd) {
+  const ExecMode mode =
+      request.exec_mode.value_or(request.instances ? ExecMode::cluster : ExecMode::fork);
+  if (mode == ExecMode::fork || request.interpreter ||
+      request.options.bind_via != BindVia::automatic || !request.options.listen.empty())
+    return request;
+  AppSpec& options = request.options;
+  std::vector<std::string> words = split_words(request.target);
+  words.insert(words.end(), options.args.begin(), options.args.end());
+  const auto run = package_run(words);
+  if (!run) return request;
+  if (options.name.empty()) options.name = shortened(default_name(request.target));
+  const Env env = app_environment(request);
+  if (const auto program = resolve_package_run(*run, cwd, value_of(env, "PATH"))) {
+    request.target = program->file;
+    request.cwd = program->directory;
+    request.interpreter = "node";
+    options.args = program->args;
+    options.interpreter_args.insert(options.interpreter_args.end(),
+                                    program->interpreter_args.begin(),
+                                    program->interpreter_args.end());
+    for (const auto& [name, value] : program->env) request.env[name] = value;
+  } else {
+    request.exec_mode = ExecMode::cluster;
+    options.bind_via = BindVia::preload;
+  }
+  return request;
+}
+
 }  // namespace
 
-AppSpec make_app_spec(const LaunchRequest& request) {
+AppSpec make_app_spec(const LaunchRequest& as_typed) {
+  const std::string home_dir = value_of(as_typed.environment, "HOME");
+  const LaunchRequest request =
+      without_package_runner(as_typed, working_directory(as_typed, home_dir));
   AppSpec spec = request.options;
   spec.env = app_environment(request);
-  const std::string home_dir = value_of(request.environment, "HOME");
   spec.cwd = working_directory(request, home_dir);
   const ExecutableSearch search(value_of(spec.env, "PATH"), spec.cwd);
 

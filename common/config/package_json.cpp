@@ -33,13 +33,26 @@ std::string text_of(const nlohmann::json& object, const char* key) {
 
 }  // namespace
 
-std::string nearest_package_version(const std::string& directory) {
+std::optional<Package> nearest_package(const std::string& directory) {
   fs::path here(directory);
   for (;;) {
-    if (const auto package = read_package(here)) return text_of(*package, "version");
-    if (!here.has_relative_path()) return {};
+    if (const auto json = read_package(here)) {
+      Package package{here.string(), text_of(*json, "name"), text_of(*json, "version"), {}};
+      const auto scripts = json->find("scripts");
+      if (scripts == json->end() || !scripts->is_object()) return package;
+      for (const auto& [name, text] : scripts->items()) {
+        if (text.is_string()) package.scripts[name] = text.get<std::string>();
+      }
+      return package;
+    }
+    if (!here.has_relative_path()) return std::nullopt;
     here = here.parent_path();
   }
+}
+
+std::string nearest_package_version(const std::string& directory) {
+  const auto package = nearest_package(directory);
+  return package ? package->version : std::string();
 }
 
 std::optional<std::string> package_entry(const std::string& directory) {

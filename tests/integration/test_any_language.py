@@ -1,5 +1,6 @@
 """Cluster mode of programs that are not Node: unchanged, they share the port they bind, and are replaced without a failed request."""
 
+import json
 import os
 import shutil
 import signal
@@ -233,6 +234,35 @@ class Limits(AnyLanguage):
     def start_again(self):
         self.home.run("reload", "web", timeout=60)
         self.all_answer()
+
+
+class PackageRunner(AnyLanguage):
+    """`npm start` with several instances: its program, if that can be told, else all that npm starts gets the sockets. Never EADDRINUSE."""
+
+    def package(self, **scripts):
+        self.home.file("package.json", json.dumps({"name": "shop", "version": "1.2.3", "scripts": scripts}))
+        shutil.copy(fixture("server.js"), os.path.join(self.home.work, "app.js"))
+
+    def test_program_of_the_script(self):
+        self.package(start="node app.js")
+        self.home.run("start", "npm", "--name", "web", "-i", 2, "--", "start", env={"PORT": self.port})
+        self.home.wait_status("web", "online", count=2)
+        for pid in self.home.pids("web"):
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                self.assertIn(b"app.js", file.read())
+        self.all_answer()
+        self.reload_loses_nothing()
+
+    def test_script_that_needs_a_shell(self):
+        self.package(both="echo building && node app.js")
+        self.home.file("bin/npm", "#!/bin/sh\n[ \"$*\" = 'run both' ] && sh -c 'echo building && node app.js'\n", mode=0o755)
+        path = os.path.join(self.home.work, "bin") + ":" + os.environ["PATH"]
+        self.home.run("start", "npm run both", "--name", "web", "-i", 2, env={"PORT": self.port, "PATH": path})
+        self.home.wait_status("web", "online", count=2)
+        with Load(self.port, threads=8) as load:
+            eventually(lambda: len(load.seen()) == 2, 20, f"answers of both ({load})")
+        self.assertEqual(load.failed, 0, load)
+        self.reload_loses_nothing()
 
 
 if __name__ == "__main__":
