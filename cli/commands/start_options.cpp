@@ -29,6 +29,18 @@ void set_name(const char* option, const std::optional<std::string>& text, T& out
   out = *parsed;
 }
 
+// As pm2: a bare number is seconds, here only.
+Millis watch_delay_of(const std::string& text) {
+  const bool milliseconds = text.ends_with("ms");
+  const bool bare = parse_integer(text).has_value();
+  const auto delay = parse_duration(milliseconds ? text.substr(0, text.size() - 2)
+                                    : bare       ? text + "s"
+                                                 : text);
+  if (!delay)
+    throw UsageError(fmt::format("--watch-delay {}: not a time", text), "1 (seconds), 500ms, 2s");
+  return *delay;
+}
+
 }  // namespace
 
 void StartOptions::declare(Arguments& arguments) {
@@ -73,6 +85,18 @@ void StartOptions::declare(Arguments& arguments) {
   arguments.flag("--wait-ready", wait_ready, "online when the app sends \"ready\" on its channel");
   arguments.flag("--shutdown-with-message", shutdown_with_message,
                  "stop by the message \"shutdown\" instead of SIGINT");
+  arguments.text("--max-memory-restart", max_memory_restart, "SIZE",
+                 "replace it when its processes use more: 200M, 1.5G");
+  arguments.text("--max-uptime", max_uptime, "TIME", "replace it after so long, not all at once");
+  arguments.text("-c,--cron-restart,--cron", cron_restart, "FIELDS",
+                 "restart at these times, as \"0 4 * * *\"; 0: never");
+  arguments.text("--time-zone", time_zone, "ZONE", "of --cron-restart: Europe/Berlin");
+  arguments.flag_with_text("--watch", watch, "",
+                           "restart when files change, below the working directory or =PATH");
+  arguments.list("--ignore-watch", ignore_watch, "PATTERN", "not these, as in a .gitignore");
+  arguments.text("--watch-delay", watch_delay, "TIME", "wait for more changes: 1 (s), 500ms");
+  arguments.text("-u,--uid,--user", uid, "USER", "run it as this user (for a daemon of root)");
+  arguments.text("--gid", gid, "GROUP", "and this group");
   arguments.flag("-f,--force", force, "a second copy of what already runs");
   arguments.text("--only", only, "NAMES", "of a configuration file: these apps only");
   arguments.text("--env", env_name, "NAME", "of a configuration file: variables of env_NAME too");
@@ -129,6 +153,25 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
   spec.increment_var = options.increment_var.value_or("");
   spec.listen = options.listen;
   spec.start_on_connection = options.start_on_connection;
+  if (options.max_memory_restart) {
+    const auto size = parse_size(*options.max_memory_restart);
+    if (!size) {
+      throw UsageError(
+          fmt::format("--max-memory-restart {}: not a size", *options.max_memory_restart),
+          "bytes, or 200M, 1.5G");
+    }
+    spec.max_memory_restart = *size;
+  }
+  set_duration("--max-uptime", options.max_uptime, spec.max_uptime);
+  if (options.cron_restart && *options.cron_restart != "0")
+    spec.cron_restart = *options.cron_restart;
+  spec.time_zone = options.time_zone.value_or("");
+  spec.watch = options.watch.has_value();
+  if (options.watch && !options.watch->empty()) spec.watch_paths = {*options.watch};
+  spec.ignore_watch = options.ignore_watch;
+  if (options.watch_delay) spec.watch_delay = watch_delay_of(*options.watch_delay);
+  spec.limits.uid = options.uid.value_or("");
+  spec.limits.gid = options.gid.value_or("");
   return request;
 }
 

@@ -15,8 +15,9 @@ struct StartOptions {
   std::optional<std::string> name, interpreter, interpreter_args, cwd, name_space, out_file,
       error_file, instances, stop_exit_codes, restart_delay, exp_backoff_restart_delay, min_uptime,
       kill_timeout, listen_timeout, drain_timeout, min_ready, balance, bind_via, increment_var,
-      only, env_name;
-  std::vector<std::string> listen;
+      only, env_name, max_memory_restart, max_uptime, cron_restart, time_zone, watch, watch_delay,
+      uid, gid;
+  std::vector<std::string> listen, ignore_watch;
   std::optional<int> max_restarts;
   bool merge_logs = false;
   bool no_autorestart = false;

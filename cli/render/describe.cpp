@@ -11,6 +11,7 @@
 #include "cli/render/table.h"
 #include "cli/render/text_width.h"
 #include "common/config/launch.h"
+#include "common/model/signal_name.h"
 
 namespace pmx::cli {
 namespace {
@@ -113,6 +114,19 @@ void add_spec(Rows& rows, const AppSpec& spec) {
   rows.add("exec cwd", spec.cwd);
 }
 
+void add_limits(Rows& rows, const ProcessLimits& limits) {
+  for (const auto& [name, value] : limits.rlimits) rows.add("limit " + name, value);
+  if (limits.nice) rows.add("nice", std::to_string(*limits.nice));
+  if (!limits.io_priority.empty()) rows.add("ionice", limits.io_priority);
+  if (!limits.cpu_affinity.empty()) rows.add("cpu affinity", limits.cpu_affinity);
+  if (limits.oom_score_adj) rows.add("oom score adj", std::to_string(*limits.oom_score_adj));
+  if (!limits.umask.empty()) rows.add("umask", limits.umask);
+  if (limits.no_new_privileges) rows.add("no new privileges", "yes");
+  if (!limits.uid.empty()) rows.add("user", limits.uid);
+  if (!limits.gid.empty()) rows.add("group", limits.gid);
+  if (!limits.groups.empty()) rows.add("groups", fmt::format("{}", fmt::join(limits.groups, ", ")));
+}
+
 void add_policy(Rows& rows, const AppSpec& spec) {
   rows.add("autorestart", yes_no(spec.autorestart));
   rows.add("max restarts", fmt::format("{} unstable ones (uptime below {})", spec.max_restarts,
@@ -131,6 +145,19 @@ void add_policy(Rows& rows, const AppSpec& spec) {
   if (!spec.listen.empty()) rows.add("listen", fmt::format("{}", fmt::join(spec.listen, ", ")));
   if (spec.shutdown_with_message) rows.add("shutdown with message", "yes");
   if (!spec.treekill) rows.add("tree kill", "no");
+  for (const StopSignal& step : spec.stop_steps)
+    rows.add("stop step", signal_name(step.number) + ", " + milliseconds(step.wait));
+  if (spec.max_memory_restart > 0)
+    rows.add("max memory restart", memory_text(spec.max_memory_restart));
+  if (spec.max_uptime.count() > 0) rows.add("max uptime", milliseconds(spec.max_uptime));
+  if (!spec.cron_restart.empty())
+    rows.add("cron restart",
+             spec.cron_restart + (spec.time_zone.empty() ? "" : " in " + spec.time_zone));
+  if (spec.watch)
+    rows.add("watch", spec.watch_paths.empty()
+                          ? spec.cwd
+                          : fmt::format("{}", fmt::join(spec.watch_paths, ", ")));
+  add_limits(rows, spec.limits);
 }
 
 }  // namespace

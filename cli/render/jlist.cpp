@@ -1,5 +1,7 @@
 #include "cli/render/jlist.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -40,6 +42,19 @@ void add_exit(Json& json, const std::optional<ExitStatus>& exit) {
   }
 }
 
+void add_limits(Json& json, const ProcessLimits& limits) {
+  if (!limits.rlimits.empty()) json["limits"] = limits.rlimits;
+  if (limits.nice) json["nice"] = *limits.nice;
+  if (!limits.io_priority.empty()) json["ionice"] = limits.io_priority;
+  if (!limits.cpu_affinity.empty()) json["cpu_affinity"] = limits.cpu_affinity;
+  if (limits.oom_score_adj) json["oom_score_adj"] = *limits.oom_score_adj;
+  if (!limits.umask.empty()) json["umask"] = limits.umask;
+  if (limits.no_new_privileges) json["no_new_privs"] = true;
+  if (!limits.uid.empty()) json["uid"] = limits.uid;
+  if (!limits.gid.empty()) json["gid"] = limits.gid;
+  if (!limits.groups.empty()) json["groups"] = limits.groups;
+}
+
 void add_spec(Json& json, const AppSpec& spec) {
   json["instances"] = spec.instances;
   json["pm_exec_path"] = spec.script;
@@ -63,6 +78,16 @@ void add_spec(Json& json, const AppSpec& spec) {
     json["exp_backoff_restart_delay"] = spec.exp_backoff_restart_delay.count();
   }
   if (!spec.stop_exit_codes.empty()) json["stop_exit_codes"] = spec.stop_exit_codes;
+  for (const StopSignal& step : spec.stop_steps)
+    json["stop_steps"].push_back(fmt::format("{} {}", signal_name(step.number), step.wait.count()));
+  if (spec.max_memory_restart > 0) json["max_memory_restart"] = spec.max_memory_restart;
+  if (spec.max_uptime.count() > 0) json["max_uptime"] = spec.max_uptime.count();
+  if (!spec.cron_restart.empty()) json["cron_restart"] = spec.cron_restart;
+  if (!spec.time_zone.empty()) json["time_zone"] = spec.time_zone;
+  if (!spec.watch_paths.empty()) json["watch_paths"] = spec.watch_paths;
+  if (!spec.ignore_watch.empty()) json["ignore_watch"] = spec.ignore_watch;
+  if (spec.watch_delay.count() > 0) json["watch_delay"] = spec.watch_delay.count();
+  add_limits(json, spec.limits);
   json["instance_var"] = spec.instance_var;
   if (!spec.increment_var.empty()) json["increment_var"] = spec.increment_var;
   if (spec.exec_mode == ExecMode::cluster) json["balance"] = to_string(spec.balance);
@@ -86,7 +111,7 @@ Json pm2_env(const InstanceStatus& one) {
   if (one.restart_delay.count() > 0) json["prev_restart_delay"] = one.restart_delay.count();
   json["exec_mode"] = one.exec_mode == ExecMode::cluster ? "cluster_mode" : "fork_mode";
   json["username"] = one.user;
-  json["watch"] = false;
+  json["watch"] = one.watching;
   add_exit(json, one.last_exit);
   if (one.detail) {
     add_spec(json, one.detail->spec);

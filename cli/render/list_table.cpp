@@ -53,7 +53,7 @@ Table full_layout(const std::vector<InstanceStatus>& instances, WallMillis now) 
                {cpu_text(one.cpu_percent)},
                {memory_text(one.memory_bytes)},
                {one.user},
-               {"disabled", Colour::grey}});
+               one.watching ? Cell{"enabled", Colour::green} : Cell{"disabled", Colour::grey}});
   }
   return table;
 }

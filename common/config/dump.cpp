@@ -11,6 +11,7 @@
 #include "common/base/error.h"
 #include "common/base/text.h"
 #include "common/config/json_values.h"
+#include "common/model/signal_name.h"
 #include "common/sys/file.h"
 
 namespace pmx {
@@ -25,9 +26,18 @@ constexpr std::string_view kOmittedKey = "pmx_omitted_env";
 Json to_value(const std::string& text) { return values::bytes_json(text); }
 Json to_value(bool value) { return value; }
 Json to_value(int value) { return value; }
+Json to_value(std::uint64_t value) { return value; }
+Json to_value(const std::optional<int>& value) { return value ? Json(*value) : Json(); }
+Json to_value(const Env& value) { return value; }
 Json to_value(Millis value) { return value.count(); }
 Json to_value(Balance value) { return std::string(to_string(value)); }
 Json to_value(BindVia value) { return std::string(to_string(value)); }
+Json to_value(const std::vector<StopSignal>& steps) {
+  Json list = Json::array();
+  for (const StopSignal& step : steps)
+    list.push_back(fmt::format("{} {}", signal_name(step.number), step.wait.count()));
+  return list;
+}
 Json to_value(const std::vector<int>& codes) { return codes; }
 Json to_value(const std::optional<bool>& value) { return value ? Json(*value) : Json(); }
 Json to_value(const std::vector<std::string>& words) {
@@ -75,6 +85,13 @@ Field field(std::string_view name) {
           values::expected(AppSpec{}.*Member)};
 }
 
+template <auto Member>
+Field limit(std::string_view name) {
+  return {name, [](const AppSpec& spec) { return to_value(spec.limits.*Member); },
+          [](const Json& in, AppSpec& spec) { return from_value(in, spec.limits.*Member); },
+          values::expected(ProcessLimits{}.*Member)};
+}
+
 // Under pm2's names.
 const std::vector<Field>& pm2_fields() {
   static const std::vector<Field> fields{
@@ -101,6 +118,9 @@ const std::vector<Field>& pm2_fields() {
       field<&AppSpec::wait_ready>("wait_ready"),
       field<&AppSpec::shutdown_with_message>("shutdown_with_message"),
       field<&AppSpec::treekill>("treekill"),
+      field<&AppSpec::max_memory_restart>("max_memory_restart"),
+      field<&AppSpec::cron_restart>("cron_restart"),
+      field<&AppSpec::watch_delay>("watch_delay"),
       field<&AppSpec::user>("username"),
   };
   return fields;
@@ -123,6 +143,22 @@ const std::vector<Field>& own_fields() {
       field<&AppSpec::max_surge>("max_surge"),
       field<&AppSpec::max_unavailable>("max_unavailable"),
       field<&AppSpec::rollback>("rollback"),
+      field<&AppSpec::stop_steps>("stop_steps"),
+      field<&AppSpec::max_uptime>("max_uptime"),
+      field<&AppSpec::time_zone>("time_zone"),
+      field<&AppSpec::watch>("watch"),
+      field<&AppSpec::watch_paths>("watch_paths"),
+      field<&AppSpec::ignore_watch>("ignore_watch"),
+      limit<&ProcessLimits::rlimits>("limits"),
+      limit<&ProcessLimits::nice>("nice"),
+      limit<&ProcessLimits::io_priority>("ionice"),
+      limit<&ProcessLimits::cpu_affinity>("cpu_affinity"),
+      limit<&ProcessLimits::oom_score_adj>("oom_score_adj"),
+      limit<&ProcessLimits::umask>("umask"),
+      limit<&ProcessLimits::no_new_privileges>("no_new_privs"),
+      limit<&ProcessLimits::uid>("uid"),
+      limit<&ProcessLimits::gid>("gid"),
+      limit<&ProcessLimits::groups>("groups"),
   };
   return fields;
 }

@@ -41,6 +41,44 @@ bool set_instances(const Json& value, LaunchRequest& app) {
   return true;
 }
 
+template <auto Member>
+constexpr EcosystemKey limit(std::string_view name, std::string_view aliases = {}) {
+  return {name, aliases, values::expected(ProcessLimits{}.*Member),
+          [](const Json& value, LaunchRequest& app) {
+            return values::read(value, app.options.limits.*Member);
+          }};
+}
+
+// A user or group: its name or number.
+template <auto Member>
+constexpr EcosystemKey identity(std::string_view name, std::string_view aliases = {}) {
+  return {name, aliases, "a name or a number", [](const Json& value, LaunchRequest& app) {
+            std::string& text = app.options.limits.*Member;
+            if (value.is_number_unsigned()) {
+              text = value.dump();
+              return true;
+            }
+            return values::read(value, text);
+          }};
+}
+
+// true: the working directory.
+bool set_watch(const Json& value, LaunchRequest& app) {
+  AppSpec& options = app.options;
+  if (values::read(value, options.watch)) return true;
+  options.watch = values::read(value, options.watch_paths);
+  return options.watch;
+}
+
+// 0 turns it off, as in pm2.
+bool set_cron(const Json& value, LaunchRequest& app) {
+  if (value == 0 || value == false || value == "0") {
+    app.options.cron_restart.clear();
+    return true;
+  }
+  return values::read(value, app.options.cron_restart);
+}
+
 const std::vector<EcosystemKey>& keys() {
   static const std::vector<EcosystemKey> table{
       wish<&LaunchRequest::target>("script", "exec cmd command"),
@@ -78,6 +116,24 @@ const std::vector<EcosystemKey>& keys() {
       option<&AppSpec::rollback>("rollback"),
       option<&AppSpec::shutdown_with_message>("shutdown_with_message"),
       option<&AppSpec::treekill>("treekill"),
+      option<&AppSpec::stop_steps>("stop_steps"),
+      option<&AppSpec::max_memory_restart>("max_memory_restart"),
+      option<&AppSpec::max_uptime>("max_uptime"),
+      {"cron_restart", "cron", "a text of 5 or 6 fields, or 0", set_cron},
+      option<&AppSpec::time_zone>("time_zone"),
+      {"watch", "", "true, false, or a list of paths", set_watch},
+      option<&AppSpec::ignore_watch>("ignore_watch"),
+      option<&AppSpec::watch_delay>("watch_delay"),
+      limit<&ProcessLimits::rlimits>("limits"),
+      limit<&ProcessLimits::nice>("nice"),
+      limit<&ProcessLimits::io_priority>("ionice"),
+      limit<&ProcessLimits::cpu_affinity>("cpu_affinity"),
+      limit<&ProcessLimits::oom_score_adj>("oom_score_adj"),
+      limit<&ProcessLimits::umask>("umask"),
+      limit<&ProcessLimits::no_new_privileges>("no_new_privs"),
+      identity<&ProcessLimits::uid>("uid", "user"),
+      identity<&ProcessLimits::gid>("gid"),
+      limit<&ProcessLimits::groups>("groups"),
   };
   return table;
 }
@@ -90,19 +146,14 @@ struct IgnoredRow {
 constexpr std::array kIgnored{
     IgnoredRow{"append_env_to_name", Matters::unless_off},
     IgnoredRow{"autostart", Matters::unless_true},
-    IgnoredRow{"cron", Matters::unless_off},
-    IgnoredRow{"cron_restart", Matters::unless_off},
     IgnoredRow{"disable_logs", Matters::unless_off},
     IgnoredRow{"execute_command", Matters::unless_off},
     IgnoredRow{"filter_env", Matters::unless_off},
     IgnoredRow{"force", Matters::unless_off},
-    IgnoredRow{"gid", Matters::unless_off},
-    IgnoredRow{"ignore_watch", Matters::never},  // says nothing without `watch`
     IgnoredRow{"log", Matters::unless_off},
     IgnoredRow{"log_date_format", Matters::unless_off},
     IgnoredRow{"log_file", Matters::unless_off},
     IgnoredRow{"log_type", Matters::unless_off},
-    IgnoredRow{"max_memory_restart", Matters::unless_off},
     IgnoredRow{"name_prefix", Matters::unless_off},
     IgnoredRow{"pid", Matters::unless_off},
     IgnoredRow{"pid_file", Matters::unless_off},
@@ -110,10 +161,6 @@ constexpr std::array kIgnored{
     IgnoredRow{"post_update", Matters::unless_off},
     IgnoredRow{"source_map_support", Matters::unless_off},
     IgnoredRow{"time", Matters::unless_off},
-    IgnoredRow{"uid", Matters::unless_off},
-    IgnoredRow{"user", Matters::unless_off},
-    IgnoredRow{"watch", Matters::unless_off},
-    IgnoredRow{"watch_delay", Matters::never},
     IgnoredRow{"watch_options", Matters::never},
     // Of pm2's inside, its agent or another system: nothing is missing here.
     IgnoredRow{"automation", Matters::never},

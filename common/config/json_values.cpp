@@ -8,6 +8,7 @@
 
 #include "common/base/text.h"
 #include "common/config/words.h"
+#include "common/model/signal_name.h"
 
 namespace pmx::values {
 namespace {
@@ -37,6 +38,20 @@ bool read(const Json& in, bool& out) {
 bool read(const Json& in, int& out) {
   const std::optional<int> number = is_scalar(in) ? parse_integer(as_text(in)) : std::nullopt;
   if (!number || *number < 0) return false;
+  out = *number;
+  return true;
+}
+
+bool read(const Json& in, std::uint64_t& out) {
+  const auto size = is_scalar(in) && !in.is_boolean() ? parse_size(as_text(in)) : std::nullopt;
+  if (!size) return false;
+  out = *size;
+  return true;
+}
+
+bool read(const Json& in, std::optional<int>& out) {
+  const auto number = is_scalar(in) ? parse_integer(as_text(in)) : std::nullopt;
+  if (!number) return false;
   out = *number;
   return true;
 }
@@ -77,6 +92,21 @@ bool read(const Json& in, std::vector<int>& out) {
     codes.push_back(code);
   }
   out = std::move(codes);
+  return true;
+}
+
+bool read(const Json& in, std::vector<StopSignal>& out) {
+  std::vector<StopSignal> steps;
+  for (const Json& element : in.is_array() ? in : Json::array({in})) {
+    if (!element.is_string()) return false;
+    const std::vector<std::string> words = split_words(element.get<std::string>());
+    if (words.size() != 2) return false;
+    const auto number = signal_number(words[0]);
+    const auto wait = parse_duration(words[1]);
+    if (!number || !wait) return false;
+    steps.push_back({*number, *wait});
+  }
+  out = std::move(steps);
   return true;
 }
 

@@ -2,6 +2,7 @@
 // common/config.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -17,10 +18,13 @@ using Json = nlohmann::json;
 // Each read() takes what it accepts and returns false for anything else, leaving `out` as it was.
 bool read(const Json& in, std::string& out);
 bool read(const Json& in, bool& out);
-bool read(const Json& in, int& out);     // not negative; also "5"
-bool read(const Json& in, Millis& out);  // milliseconds, "1500", "5s", "10m", "1h"
+bool read(const Json& in, int& out);                 // not negative; also "5"
+bool read(const Json& in, std::uint64_t& out);       // bytes, "200M", "1.5G"
+bool read(const Json& in, std::optional<int>& out);  // also negative
+bool read(const Json& in, Millis& out);              // milliseconds, "1500", "5s", "10m", "1h"
 bool read(const Json& in, std::vector<std::string>& out);  // a list, or a text of words
 bool read(const Json& in, std::vector<int>& out);          // exit codes: a list, 3, "0,3"
+bool read(const Json& in, std::vector<StopSignal>& out);   // "SIGTERM 10s", or a list of such
 bool read(const Json& in, Env& out);  // an object; other values than texts are turned into text
 bool read(const Json& in, std::optional<ExecMode>& out);
 bool read(const Json& in, Balance& out);
@@ -37,6 +41,10 @@ bool read(const Json& in, std::optional<T>& out) {
 constexpr std::string_view expected(const std::string&) { return "a text"; }
 constexpr std::string_view expected(const bool&) { return "true or false"; }
 constexpr std::string_view expected(const int&) { return "a whole number, not negative"; }
+constexpr std::string_view expected(const std::optional<int>&) { return "a whole number"; }
+constexpr std::string_view expected(const std::uint64_t&) {
+  return "bytes, or a text like \"200M\", \"1.5G\"";
+}
 constexpr std::string_view expected(const Millis&) {
   return "milliseconds, or a text like \"5s\", \"10m\", \"1h\"";
 }
@@ -45,6 +53,9 @@ constexpr std::string_view expected(const std::vector<std::string>&) {
 }
 constexpr std::string_view expected(const std::vector<int>&) {
   return "exit codes from 0 to 255, as a list or a number";
+}
+constexpr std::string_view expected(const std::vector<StopSignal>&) {
+  return "signals with a time each, like [\"SIGINT 5s\", \"SIGTERM 10s\"]";
 }
 constexpr std::string_view expected(const Env&) { return "an object"; }
 constexpr std::string_view expected(const std::optional<ExecMode>&) {

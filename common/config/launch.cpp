@@ -21,6 +21,7 @@
 #include "common/config/words.h"
 #include "common/model/declared_socket.h"
 #include "common/model/door.h"
+#include "common/sys/child_limits.h"
 
 namespace pmx {
 namespace {
@@ -111,6 +112,18 @@ void check_sockets(const AppSpec& spec) {
     return;
   refuse("listen: a Node app in cluster mode asks for its ports itself, with server.listen()",
          "leave listen out, or use fork mode (-x) and server.listen({fd: 3})");
+}
+
+// With the variables that login(1) would set for another user, unless the app has its own.
+void check_limits(const LaunchRequest& request, AppSpec& spec) {
+  const sys::ChildLimits limits = sys::child_limits(spec.limits);
+  if (!limits.uid || *limits.uid == ::getuid()) return;
+  if (const auto user = sys::find_user(std::to_string(*limits.uid))) {
+    for (const auto& [name, value] :
+         {std::pair("HOME", user->home), {"USER", user->name}, {"LOGNAME", user->name}}) {
+      if (!request.env.contains(name)) spec.env[name] = value;
+    }
+  }
 }
 
 // At a boundary of UTF-8 characters.
@@ -232,6 +245,8 @@ AppSpec make_app_spec(const LaunchRequest& as_typed) {
   }
   check_name(spec.name);
   check_sockets(spec);
+  check_limits(request, spec);
+  for (std::string& path : spec.watch_paths) path = absolute_path(path, spec.cwd, home_dir);
   if (has_control(spec.name_space))
     refuse("the namespace has control characters in it", "give another namespace");
   spec.version = nearest_package_version(target.directory);

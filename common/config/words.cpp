@@ -1,6 +1,7 @@
 #include "common/config/words.h"
 
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <limits>
 
@@ -63,6 +64,27 @@ std::optional<Millis> parse_duration(std::string_view text) {
   const std::int64_t milliseconds = *number * unit;
   if (milliseconds > std::numeric_limits<std::int32_t>::max()) return std::nullopt;
   return Millis{milliseconds};
+}
+
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+  constexpr double kLargest = 1e18;
+  if (text.size() > 1 && (text.ends_with('B') || text.ends_with('b'))) text.remove_suffix(1);
+  double unit = 1;
+  if (!text.empty()) {
+    const auto letter = static_cast<char>(std::toupper(static_cast<unsigned char>(text.back())));
+    const std::size_t power = std::string_view("KMGT").find(letter);
+    if (power != std::string_view::npos) {
+      for (std::size_t i = 0; i <= power; ++i) unit *= 1024;
+      text.remove_suffix(1);
+    }
+  }
+  double number = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  if (error != std::errc() || end != text.data() + text.size() || !(number >= 0))
+    return std::nullopt;
+  if (number * unit > kLargest) return std::nullopt;
+  return static_cast<std::uint64_t>(number * unit);
 }
 
 std::optional<std::vector<int>> parse_exit_codes(std::string_view text) {

@@ -1,6 +1,7 @@
 // Small readings of text that users type.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,9 @@ std::optional<int> parse_integer(std::string_view text);
 
 // "1500" (milliseconds), "5s", "10m", "1h". Not negative, at most 2^31 - 1 ms.
 std::optional<Millis> parse_duration(std::string_view text);
+
+// "1048576" (bytes), "200K", "200M", "1.5G"; powers of 1024, also with a B behind.
+std::optional<std::uint64_t> parse_size(std::string_view text);
 
 // "0,3,5" or "0 3 5", each 0..255.
 std::optional<std::vector<int>> parse_exit_codes(std::string_view text);

@@ -4,11 +4,14 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "common/model/process_limits.h"
 
 namespace pmx {
 
@@ -41,6 +44,13 @@ enum class BindVia {
 
 std::string_view to_string(BindVia via) noexcept;  // "auto", "preload", "seccomp", "none"
 std::optional<BindVia> bind_via_from(std::string_view) noexcept;
+
+// A signal, and how long the app may take to end by it.
+struct StopSignal {
+  int number = 0;
+  Millis wait{0};
+  friend bool operator==(const StopSignal&, const StopSignal&) = default;
+};
 
 struct AppSpec {
   static constexpr Millis kDefaultKillTimeout{1600};
@@ -105,6 +115,20 @@ struct AppSpec {
 
   bool shutdown_with_message = false;
   bool treekill = true;
+  // Before SIGKILL; empty: SIGINT, kill_timeout.
+  std::vector<StopSignal> stop_steps;
+
+  // Restarts of what runs well. An app whose instances share ports is replaced without a gap.
+  std::uint64_t max_memory_restart = 0;  // bytes, of the whole process tree; 0: never
+  Millis max_uptime{0};                  // 0: none
+  std::string cron_restart;              // 5 or 6 fields; empty: never
+  std::string time_zone;                 // of cron_restart; empty: the daemon's
+  bool watch = false;                    // at changes below watch_paths
+  std::vector<std::string> watch_paths;  // absolute; empty: cwd
+  std::vector<std::string> ignore_watch;
+  Millis watch_delay{0};
+
+  ProcessLimits limits;
 
   std::string user;  // who started it, for display
 

@@ -42,6 +42,7 @@ struct InstanceStatus {
 
   double cpu_percent = 0;          // of one core, whole process tree
   std::uint64_t memory_bytes = 0;  // resident, whole process tree
+  bool watching = false;           // its files
 
   // Only in detailed answers; AppSpec::env included there.
   struct Detail {

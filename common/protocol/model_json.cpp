@@ -73,6 +73,43 @@ Env env_from(const json& in) {
   return env;
 }
 
+void to_json(json& out, const StopSignal& value) {
+  out = json{{"signal", value.number}, {"wait", value.wait.count()}};
+}
+
+void from_json(const json& in, StopSignal& value) {
+  value = StopSignal{};
+  Fields(in).required("signal", value.number).required("wait", value.wait);
+}
+
+void to_json(json& out, const ProcessLimits& value) {
+  out = json{{"rlimits", value.rlimits},
+             {"ionice", value.io_priority},
+             {"cpu_affinity", value.cpu_affinity},
+             {"umask", value.umask},
+             {"no_new_privs", value.no_new_privileges},
+             {"uid", value.uid},
+             {"gid", value.gid},
+             {"groups", value.groups}};
+  if (value.nice) out["nice"] = *value.nice;
+  if (value.oom_score_adj) out["oom_score_adj"] = *value.oom_score_adj;
+}
+
+void from_json(const json& in, ProcessLimits& value) {
+  value = ProcessLimits{};
+  Fields(in)
+      .optional("rlimits", value.rlimits)
+      .optional("nice", value.nice)
+      .optional("ionice", value.io_priority)
+      .optional("cpu_affinity", value.cpu_affinity)
+      .optional("oom_score_adj", value.oom_score_adj)
+      .optional("umask", value.umask)
+      .optional("no_new_privs", value.no_new_privileges)
+      .optional("uid", value.uid)
+      .optional("gid", value.gid)
+      .optional("groups", value.groups);
+}
+
 void to_json(json& out, const AppSpec& value) {
   out = json{{"name", value.name},
              {"namespace", value.name_space},
@@ -112,6 +149,16 @@ void to_json(json& out, const AppSpec& value) {
              {"rollback", value.rollback},
              {"shutdown_with_message", value.shutdown_with_message},
              {"treekill", value.treekill},
+             {"stop_steps", value.stop_steps},
+             {"max_memory_restart", value.max_memory_restart},
+             {"max_uptime", value.max_uptime.count()},
+             {"cron_restart", value.cron_restart},
+             {"time_zone", value.time_zone},
+             {"watch", value.watch},
+             {"watch_paths", value.watch_paths},
+             {"ignore_watch", value.ignore_watch},
+             {"watch_delay", value.watch_delay.count()},
+             {"limits", value.limits},
              {"user", value.user}};
   if (value.merge_logs) out["merge_logs"] = *value.merge_logs;
 }
@@ -152,6 +199,16 @@ void from_json(const json& in, AppSpec& value) {
       .optional("rollback", value.rollback)
       .optional("shutdown_with_message", value.shutdown_with_message)
       .optional("treekill", value.treekill)
+      .optional("stop_steps", value.stop_steps)
+      .optional("max_memory_restart", value.max_memory_restart)
+      .optional("max_uptime", value.max_uptime)
+      .optional("cron_restart", value.cron_restart)
+      .optional("time_zone", value.time_zone)
+      .optional("watch", value.watch)
+      .optional("watch_paths", value.watch_paths)
+      .optional("ignore_watch", value.ignore_watch)
+      .optional("watch_delay", value.watch_delay)
+      .optional("limits", value.limits)
       .optional("user", value.user)
       .named("exec_mode", value.exec_mode, exec_mode_from);
   // Older clients and databases know nothing of these.
@@ -216,7 +273,8 @@ void to_json(json& out, const InstanceStatus& value) {
              {"unstable_restarts", value.unstable_restarts},
              {"restart_delay", value.restart_delay.count()},
              {"cpu_percent", value.cpu_percent},
-             {"memory_bytes", value.memory_bytes}};
+             {"memory_bytes", value.memory_bytes},
+             {"watching", value.watching}};
   if (value.last_exit) out["last_exit"] = *value.last_exit;
   if (value.detail) {
     out["detail"] = json{{"spec", value.detail->spec},
@@ -247,6 +305,7 @@ void from_json(const json& in, InstanceStatus& value) {
       .optional("restart_delay", value.restart_delay)
       .optional("cpu_percent", value.cpu_percent)
       .optional("memory_bytes", value.memory_bytes)
+      .optional("watching", value.watching)
       .optional("last_exit", value.last_exit)
       .named("exec_mode", value.exec_mode, exec_mode_from)
       .named("state", value.state, instance_state_from);

@@ -9,6 +9,10 @@
 
 namespace pmx {
 
+void to_json(nlohmann::json& json, const StopSignal& value);
+void from_json(const nlohmann::json& json, StopSignal& value);
+void to_json(nlohmann::json& json, const ProcessLimits& value);
+void from_json(const nlohmann::json& json, ProcessLimits& value);
 void to_json(nlohmann::json& json, const AppSpec& value);
 void from_json(const nlohmann::json& json, AppSpec& value);
 void to_json(nlohmann::json& json, const ExitStatus& value);

@@ -4,6 +4,8 @@
 #include <linux/close_range.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -51,6 +53,45 @@ PMX_IN_CHILD void write_number(char* out, int number) noexcept {
   for (; size > 0; number /= 10) out[--size] = static_cast<char>('0' + number % 10);
 }
 
+// System calls themselves where glibc would first ask other threads to do the same: in the child
+// there is only this one, but the memory says otherwise.
+PMX_IN_CHILD const char* take_identity(const sys::ChildLimits& limits) noexcept {
+  if (!limits.uid && !limits.gid) return nullptr;
+  // Only root may; others have asked for what they are already.
+  if (::syscall(SYS_geteuid) != 0) return nullptr;
+  if (::syscall(SYS_setgroups, limits.groups.size(), limits.groups.data()) != 0) return "setgroups";
+  if (limits.gid && ::syscall(SYS_setresgid, *limits.gid, *limits.gid, *limits.gid) != 0)
+    return "setgid";
+  if (limits.uid && ::syscall(SYS_setresuid, *limits.uid, *limits.uid, *limits.uid) != 0)
+    return "setuid";
+  return nullptr;
+}
+
+// What failed, or nullptr.
+PMX_IN_CHILD const char* take_limits(const ChildPlan& plan) noexcept {
+  const sys::ChildLimits& limits = *plan.limits;
+  if (plan.oom_score_adj != nullptr) {
+    const int file = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    std::size_t size = 0;
+    while (plan.oom_score_adj[size] != '\0') ++size;
+    if (file < 0 || ::write(file, plan.oom_score_adj, size) < 0) return "oom_score_adj";
+    ::close(file);
+  }
+  if (limits.nice && ::setpriority(PRIO_PROCESS, 0, *limits.nice) != 0) return "nice";
+  if (limits.io_priority &&
+      ::syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, 0, *limits.io_priority) != 0)
+    return "ionice";
+  if (limits.cpus && ::sched_setaffinity(0, sizeof *limits.cpus, &*limits.cpus) != 0)
+    return "cpu_affinity";
+  for (const sys::ChildLimits::Rlimit& limit : limits.rlimits) {
+    if (::syscall(SYS_prlimit64, 0, limit.resource, &limit.value, nullptr) != 0) return "limits";
+  }
+  if (const char* const failed = take_identity(limits)) return failed;
+  if (limits.no_new_privileges && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+    return "no_new_privs";
+  return nullptr;
+}
+
 PMX_IN_CHILD int run_child(void* argument) noexcept {
   auto* plan = static_cast<ChildPlan*>(argument);
   reset_signals();
@@ -74,7 +115,8 @@ PMX_IN_CHILD int run_child(void* argument) noexcept {
       ::setrlimit(RLIMIT_NOFILE, &limit);
     }
   }
-  ::umask(plan->umask);
+  if (const char* const failed = take_limits(*plan)) return fail(plan, failed);
+  ::umask(plan->limits->umask ? *plan->limits->umask : plan->umask);
   if (::chdir(plan->cwd) != 0) return fail(plan, "chdir");
   sigset_t none;
   ::sigemptyset(&none);

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "common/base/unique_fd.h"
+#include "common/sys/child_limits.h"
 
 namespace pmx {
 
@@ -26,6 +27,8 @@ struct ChildPlan {
                                // the end of the text
   rlim_t open_files = 0;       // soft RLIMIT_NOFILE for the child; 0 = as ours
   mode_t umask = 022;
+  const sys::ChildLimits* limits = nullptr;
+  const char* oom_score_adj = nullptr;  // its text, if it is to be changed
 
   // Filled in by the child if it fails.
   const char* failed_stage = nullptr;

@@ -13,7 +13,9 @@
 #include <system_error>
 #include <utility>
 
+#include "common/base/error.h"
 #include "common/model/declared_socket.h"
+#include "common/sys/child_limits.h"
 #include "common/sys/pidfd.h"
 #include "common/sys/proc_fs.h"
 #include "daemon/os/child_exec.h"
@@ -85,6 +87,7 @@ std::string exec_path(const std::string& program, int error) {
 }  // namespace
 
 std::string SpawnError::describe() const {
+  if (error == 0) return path;
   return fmt::format("{} {}: {} ({})", stage, path, std::strerror(error), ::strerrorname_np(error));
 }
 
@@ -137,6 +140,14 @@ std::vector<AdoptedRun> CloneSpawner::adopt(pid_t keeper_pid) {
 
 std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& request) {
   const std::uint64_t slot = run_slot(request.run);
+  sys::ChildLimits limits;
+  try {
+    limits = sys::child_limits(request.limits);
+  } catch (const Error& error) {
+    return SpawnError{"", 0, error.what()};
+  }
+  if (std::string refused = sys::refused_limits(limits); !refused.empty())
+    return SpawnError{"", 0, std::move(refused)};
   try {
     ensure_output(request.run.pm_id);
     const KeeperLink::Slot& output = *link_.find(output_slot(request.run.pm_id));
@@ -184,6 +195,10 @@ std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& reques
     if (!sockets.empty()) plan.listen_pid = env.last() + kListenPid.size();
     plan.open_files = inherited_.open_files;
     plan.umask = inherited_.umask;
+    plan.limits = &limits;
+    const std::string oom_score_adj =
+        request.limits.oom_score_adj ? std::to_string(*request.limits.oom_score_adj) : "";
+    if (!oom_score_adj.empty()) plan.oom_score_adj = oom_score_adj.c_str();
 
     link_.store_intent(slot, request.note);
     ClonedChild child = clone_and_exec(plan);

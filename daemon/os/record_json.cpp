@@ -28,6 +28,7 @@ std::string text_of(const InstanceRecord& record) {
            {"number", record.number},
            {"unique_id", record.unique_id},
            {"wanted", record.wanted},
+           {"by_operator", record.by_operator},
            {"state", to_string(record.state)},
            {"reason", record.reason},
            {"restarts", record.restarts},
@@ -52,6 +53,7 @@ InstanceRecord record_from_text(const std::string& text) {
       .required("unique_id", record.unique_id)
       .optional("number", record.number)
       .optional("wanted", record.wanted)
+      .optional("by_operator", record.by_operator)
       .named("state", record.state, instance_state_from)
       .optional("reason", record.reason)
       .optional("restarts", record.restarts)

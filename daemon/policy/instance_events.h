@@ -34,14 +34,19 @@ struct StopFinished {};  // the whole tree is gone
 struct StopFailed {      // survivors remain after the last step
   std::string text;
 };
-struct RestartDue {};  // the timer of ArmRestartTimer
-struct Connected {};   // somebody waits on a socket, after AwaitConnection
-struct Replaced {      // a reload has a ready successor; if ignored, the caller removes it
-  Generation generation = 0;
+struct RestartDue {};      // the timer of ArmRestartTimer
+struct Connected {};       // somebody waits on a socket, after AwaitConnection
+struct RestartScheduled {  // by the app's own settings: memory, age, time, changed files
+  std::string why;
+  bool revive = false;  // also what has ended by itself; never what the operator has stopped
 };
-using InstanceEvent =
-    std::variant<StartRequested, StopRequested, RestartRequested, Spawned, SpawnFailed, Ready,
-                 ReadyTimedOut, Exited, StopFinished, StopFailed, RestartDue, Connected, Replaced>;
+struct Replaced {  // a reload has a ready successor; if ignored, the caller removes it
+  Generation generation = 0;
+  std::string why = {};  // it was replaced; may be empty
+};
+using InstanceEvent = std::variant<StartRequested, StopRequested, RestartRequested, Spawned,
+                                   SpawnFailed, Ready, ReadyTimedOut, Exited, StopFinished,
+                                   StopFailed, RestartDue, Connected, RestartScheduled, Replaced>;
 
 // Effects are to be performed in order. Timers: one of each kind; arming replaces it.
 namespace effect {

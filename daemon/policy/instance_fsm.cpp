@@ -119,6 +119,7 @@ InstanceFsm::Phase InstanceFsm::phase() const noexcept {
 
 InstanceStep InstanceFsm::on_event(const StartRequested&, TimePoint) {
   now_.history = {};
+  now_.by_operator = false;
   switch (phase()) {
     case Phase::stopped:
       return begin("started by the operator", {});
@@ -147,6 +148,7 @@ InstanceStep InstanceFsm::on_event(const StartRequested&, TimePoint) {
 
 InstanceStep InstanceFsm::on_event(const StopRequested&, TimePoint) {
   now_.history = {};
+  now_.by_operator = true;
   switch (phase()) {
     case Phase::stopped:
       return {{Changed{}}, "already stopped", false};
@@ -176,6 +178,7 @@ InstanceStep InstanceFsm::on_event(const StopRequested&, TimePoint) {
 
 InstanceStep InstanceFsm::on_event(const RestartRequested&, TimePoint) {
   now_.history = {};
+  now_.by_operator = false;
   switch (phase()) {
     case Phase::stopped:
       return begin("started by the operator (restart of a stopped app)", {});
@@ -397,6 +400,27 @@ InstanceStep InstanceFsm::on_event(const Connected&, TimePoint) {
   std::abort();
 }
 
+InstanceStep InstanceFsm::on_event(const RestartScheduled& event, TimePoint) {
+  switch (phase()) {
+    case Phase::launching:
+      return begin_stop(event.why, {CancelReadyTimer{}}, AfterStop::restart);
+    case Phase::online:
+      return begin_stop(event.why, {}, AfterStop::restart);
+    case Phase::stopped:
+    case Phase::errored:
+      if (!event.revive || now_.by_operator || now_.survivors) return ignore("scheduled restart");
+      now_.history = {};
+      return launch("started: " + event.why, {}, false);
+    case Phase::spawning:
+    case Phase::stopping_unborn:
+    case Phase::stopping:
+    case Phase::waiting_restart:
+    case Phase::idle:
+      return ignore("scheduled restart");
+  }
+  std::abort();
+}
+
 InstanceStep InstanceFsm::on_event(const Replaced& event, TimePoint now) {
   switch (phase()) {
     case Phase::launching:
@@ -484,8 +508,10 @@ InstanceStep InstanceFsm::replace(const Replaced& event, std::vector<InstanceEff
   now_.started_at = now;
   now_.history = {};
   ++now_.restarts;
-  return enter(InstanceState::online, "reloaded: a ready successor has taken over",
-               std::move(before));
+  return enter(
+      InstanceState::online,
+      event.why.empty() ? "reloaded: a ready successor has taken over" : "replaced: " + event.why,
+      std::move(before));
 }
 
 InstanceStep InstanceFsm::apply(RestartDecision decision, std::vector<InstanceEffect> before,

@@ -29,6 +29,7 @@
 // StopFailed        -         -           -          -         -            errored      -          -           -
 // RestartDue        -         -           -          -         -            -            launch*    -           await
 // Connected         -         -           -          -         -            -            -          -           launch*
+// RestartScheduled  (8)       -           stop (3)   stop (3)  -            -            -          launch* (8) -
 // Replaced          -         -           online     online    -            -            online     online (7)  -
 //
 // stop    = BeginStop, state stopping.    launch* = Spawn, state launching*.
@@ -40,6 +41,7 @@
 // (5) after an automatic restart: policy, as a binary may be missing while it is replaced
 // (6) only with survivors, else "-"
 // (7) only without survivors, else "-"
+// (8) launch* if it revives, unless the operator has stopped it or survivors exist, else "-"
 //
 // With start_on_connection, launch* of what is stopped or errored is idle instead, also of idle at
 // StartRequested, and so is the stopped that RestartPolicy decides on: that awaits connections at the earliest min_uptime after the last
@@ -85,6 +87,7 @@ class InstanceFsm {
     bool spawn_pending = false;    // the answer to Spawn is outstanding: the states marked *
     bool spawn_automatic = false;  // and it was asked for by RestartPolicy
     bool survivors = false;        // errored by StopFailed
+    bool by_operator = false;      // stopped by the operator, not by its own end
     AfterStop after_stop = AfterStop::stay_stopped;
     std::string reason = {};
     int restarts = 0;
@@ -157,6 +160,7 @@ class InstanceFsm {
   InstanceStep on_event(const StopFailed&, TimePoint now);
   InstanceStep on_event(const RestartDue&, TimePoint now);
   InstanceStep on_event(const Connected&, TimePoint now);
+  InstanceStep on_event(const RestartScheduled&, TimePoint now);
   InstanceStep on_event(const Replaced&, TimePoint now);
 
   InstanceStep enter(InstanceState state, std::string reason, std::vector<InstanceEffect> before,

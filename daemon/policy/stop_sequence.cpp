@@ -43,11 +43,15 @@ StopSequence::StopSequence(const AppSpec& spec, StopPurpose purpose, bool has_ch
   }
   if (spec.shutdown_with_message && has_channel) {
     steps_.push_back({.kind = Kind::message, .wait = spec.kill_timeout});
-  } else {
+  } else if (spec.stop_steps.empty()) {
     steps_.push_back({.kind = Kind::signal,
                       .signal = SIGINT,
                       .whole_tree = treekill_,
                       .wait = spec.kill_timeout});
+  }
+  for (const StopSignal& step : spec.stop_steps) {
+    steps_.push_back(
+        {.kind = Kind::signal, .signal = step.number, .whole_tree = treekill_, .wait = step.wait});
   }
   steps_.push_back({.kind = Kind::signal,
                     .signal = SIGKILL,

@@ -3,6 +3,7 @@
 //
 //   stop, restart                       SIGINT, kill_timeout, SIGKILL
 //   the same, shutdown_with_message     "shutdown" over the channel, kill_timeout, SIGKILL
+//   with stop_steps                     their signals and waits instead of SIGINT; SIGKILL
 //   retire after a reload, Node worker "disconnect" over the channel; when the last connection has
 //   gone the worker closes the channel (or drain_timeout passes); then one of the two above
 //   retire, others that share sockets   nothing is said: new connections go elsewhere, and it waits

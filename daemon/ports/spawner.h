@@ -16,6 +16,7 @@
 #include "common/base/unique_fd.h"
 #include "common/model/app_spec.h"
 #include "common/model/exit_status.h"
+#include "common/model/process_limits.h"
 
 namespace pmx {
 
@@ -36,6 +37,7 @@ struct SpawnRequest {
   // Borrowed listening sockets: descriptors 3, 4, ... of the process, announced by LISTEN_FDS,
   // LISTEN_PID and LISTEN_FDNAMES (sd_listen_fds(3)); the channel comes behind them.
   std::vector<int> sockets;
+  ProcessLimits limits;
   std::string note;  // kept beside the process for a later daemon, at most 500 bytes
 };
 
@@ -45,7 +47,8 @@ struct Process {
   UniqueFd channel;              // our end; may be empty
 };
 
-// Which step failed ("chdir", "exec", ...), why, and on what path.
+// Which step failed ("chdir", "exec", ...), why, and on what path; or with error 0: `path` is what
+// is wrong, in words.
 struct SpawnError {
   std::string stage;
   int error = 0;

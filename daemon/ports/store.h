@@ -26,7 +26,8 @@ struct InstanceRecord {
   std::uint64_t app_id = 0;
   int number = 0;  // NODE_APP_INSTANCE
   std::string unique_id;
-  bool wanted = true;  // desired: running
+  bool wanted = true;        // desired: running
+  bool by_operator = false;  // if not: the operator has stopped it
   InstanceState state = InstanceState::stopped;
   std::string reason;
   int restarts = 0;

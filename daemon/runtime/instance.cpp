@@ -106,6 +106,7 @@ void Instance::perform(const InstanceEffect& effect) {
     void operator()(const effect::CancelAwait&) const { self.first_connection_.reset(); }
     void operator()(const effect::Changed&) const {
       self.admit_if_online();
+      self.update_upkeep();
       self.record();
       self.events_.changed();
     }
@@ -240,6 +241,7 @@ std::unique_ptr<Incarnation> Instance::spawn(const AppSpec& spec, Incarnation::R
   request.argv = std::move(argv);
   request.env = environment(spec, generation_);
   request.cwd = spec.cwd;
+  request.limits = spec.limits;
   request.note = note_of(*incarnation);
   if (!spec.listen.empty()) {
     if (const auto why = add_declared_sockets(ports_.listeners, identity_.app_id, spec, request)) {
@@ -417,14 +419,14 @@ void Instance::remove_candidate() {
   retire(std::move(candidate_), StopPurpose::stop);
 }
 
-bool Instance::promote_candidate() {
+bool Instance::promote_candidate(const std::string& why) {
   if (std::exchange(in_place_after_, 0) != 0) {
     events_.old_gone(identity_.pm_id);
     return true;
   }
   if (!candidate_) return false;
   // The process is the new one's from here on, whatever happens next.
-  const InstanceStep step = fsm_.on(Replaced{candidate_->run.generation}, ports_.clock.now());
+  const InstanceStep step = fsm_.on(Replaced{candidate_->run.generation, why}, ports_.clock.now());
   if (step.ignored) {
     remove_candidate();
     return false;

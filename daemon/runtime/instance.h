@@ -17,6 +17,7 @@
 #include "daemon/policy/stop_sequence.h"
 #include "daemon/runtime/first_connection.h"
 #include "daemon/runtime/incarnation.h"
+#include "daemon/runtime/memory_guard.h"
 #include "daemon/runtime/ports.h"
 
 namespace pmx {
@@ -36,6 +37,8 @@ class Instance {
     // ready.
     std::function<void(int pm_id)> candidate_ready;
     std::function<void(int pm_id, const std::string& why)> candidate_failed;
+    // By the app's own settings it should be restarted now: memory, age.
+    std::function<void(int pm_id, const std::string& why)> restart_due;
     // The incarnation that a candidate has replaced is gone, with its whole tree.
     std::function<void(int pm_id)> old_gone;
   };
@@ -57,6 +60,10 @@ class Instance {
   // Stops as a reload stops the replaced one: a cluster worker finishes its connections first.
   void retire_current();
   void restart() { handle(RestartRequested{}); }
+  // By the app's own settings. `revive`: also if it has ended by itself.
+  void restart_scheduled(const std::string& why, bool revive) {
+    handle(RestartScheduled{why, revive});
+  }
   void reset_counters();
   // Gives the store its present state, and the pid file.
   void record();
@@ -72,9 +79,9 @@ class Instance {
   // Reload without a second process: the present one retires, then one of `spec` is started in its
   // place. Events follow as for a candidate, which it is until promoted or removed.
   void replace_in_place(std::shared_ptr<const AppSpec> spec);
-  // The ready candidate takes its place, the old one retires (old_gone follows). False: there is no
+  // The ready candidate takes its place (`why`, for people, may be empty), the old one retires (old_gone follows). False: there is no
   // candidate, or the instance is not to run any more; nothing follows.
-  bool promote_candidate();
+  bool promote_candidate(const std::string& why = {});
   // Ends the candidate, if there is one. One that was started in place stays.
   void remove_candidate();
 
@@ -111,6 +118,8 @@ class Instance {
   void sweep();
   // Online: it gets its share of new connections.
   void admit_if_online();
+  // What watches over a process that runs well, or no longer does.
+  void update_upkeep();
   void arm(asio::steady_timer& timer, Millis delay, InstanceEvent event);
 
   // Spawns the next generation, or says why not.
@@ -159,6 +168,8 @@ class Instance {
   std::uint32_t in_place_after_ = 0;  // later generations count as candidates; 0: none does
   bool in_place_was_ready_ = false;   // what they replace
   std::optional<FirstConnection> first_connection_;  // only while idle
+  std::optional<MemoryGuard> memory_guard_;          // of guarded_
+  std::uint32_t guarded_ = 0;                        // generation
   asio::steady_timer restart_timer_;
   asio::steady_timer ready_timer_;
   asio::steady_timer candidate_timer_;

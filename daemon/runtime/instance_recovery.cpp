@@ -25,6 +25,7 @@ void Instance::record() {
   record.number = identity_.number;
   record.unique_id = identity_.unique_id;
   record.wanted = fsm_.wants_running();
+  record.by_operator = fsm_.snapshot().by_operator;
   record.state = fsm_.state();
   record.reason = fsm_.reason();
   record.restarts = fsm_.restarts();
@@ -108,6 +109,7 @@ void Instance::recover(const InstanceRecord& record, std::vector<AdoptedRun> run
   InstanceFsm::Snapshot snapshot;
   snapshot.state = record.state;
   snapshot.reason = record.reason;
+  snapshot.by_operator = record.by_operator;
   snapshot.restarts = record.restarts;
   snapshot.history = {record.unstable_restarts, record.backoff};
   snapshot.last_exit = last_exit;

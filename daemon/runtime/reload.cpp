@@ -62,6 +62,7 @@ RollingReload::RollingReload(Supervisor& supervisor, const std::vector<int>& pm_
       app_id_(supervisor.app_of(pm_ids.front())->id),
       app_name_(supervisor.find(pm_ids.front())->spec().name),
       env_(options.env),
+      why_(options.why),
       progress_(std::move(progress)),
       min_ready_(supervisor.app_of(pm_ids.front())->spec->min_ready),
       plan_({}),
@@ -131,7 +132,7 @@ void RollingReload::perform(const ReloadAction& action) {
       Instance* instance = self.supervisor_.find(retire.pm_id);
       if (instance == nullptr) {
         self.gone(retire.pm_id);
-      } else if (instance->promote_candidate()) {
+      } else if (instance->promote_candidate(self.why_)) {
         self.say(retire.pm_id, self.targets_[retire.pm_id].in_place
                                    ? "the new process is ready"
                                    : "the new process is ready, the old one finishes");

@@ -16,7 +16,12 @@
 
 namespace pmx {
 
-Supervisor::Supervisor(Ports ports) : ports_(std::move(ports)), changed_(ports_.io) {
+Supervisor::Supervisor(Ports ports)
+    : ports_(std::move(ports)),
+      changed_(ports_.io),
+      upkeep_(ports_.io, [this](const std::string& task, const std::string& what) {
+        ports_.log(fmt::format("{}: {}", task, what));
+      }) {
   ports_.spawner.on_exit([this](const ProcessExit& exit) { on_exit(exit); });
 }
 
@@ -182,6 +187,7 @@ Instance& Supervisor::add_instance(App& app, Instance::Identity identity) {
   events.candidate_failed = [this, app_id](int pm_id, const std::string& why) {
     if (RollingReload* reload = reload_of(app_id)) reload->failed(pm_id, why);
   };
+  events.restart_due = [this](int pm_id, const std::string& why) { restart_when_due(pm_id, why); };
   events.old_gone = [this, app_id](int pm_id) {
     if (RollingReload* reload = reload_of(app_id)) reload->gone(pm_id);
   };
@@ -399,6 +405,7 @@ awaitable<int> Supervisor::shut_down(bool forget) {
   } catch (const Error& error) {
     ports_.log(error.what());  // what does not end cannot keep the daemon
   }
+  co_await upkeep_.join();
   if (forget) {
     co_await drain_and_drop(ids);
     co_await committed();

@@ -16,6 +16,7 @@
 #include "daemon/runtime/async.h"
 #include "daemon/runtime/instance.h"
 #include "daemon/runtime/ports.h"
+#include "daemon/runtime/task_group.h"
 
 namespace pmx {
 
@@ -40,6 +41,7 @@ class Supervisor {
     std::optional<Env> env;        // merged over the apps' environment
     int parallel = 0;              // > 0: instead of the apps' max_surge
     std::optional<bool> rollback;  // instead of the apps'
+    std::string why = {};          // it is done, for people; empty: it was asked for
   };
   struct LogFile {
     int pm_id = 0;
@@ -119,6 +121,9 @@ class Supervisor {
   void merge_env(const std::vector<int>& pm_ids, const Env& env);
   void check_env(const std::vector<int>& pm_ids, const std::optional<Env>& env);
   void close_unused_listeners(App& app);
+  // By its app's settings: without a gap if instances share ports, else by a restart.
+  awaitable<void> replace(int pm_id, std::string why);
+  void restart_when_due(int pm_id, const std::string& why);
   RollingReload* reload_of(std::uint64_t app_id) const;
   void cancel_reloads(const std::vector<int>& pm_ids, const std::string& why);
   void refuse_second_reload(const std::vector<int>& pm_ids);
@@ -143,6 +148,7 @@ class Supervisor {
   std::uint64_t last_app_id_ = 0;
   int last_pm_id_ = -1;
   bool shutting_down_ = false;
+  TaskGroup upkeep_;
   std::set<RollingReload*> reloads_;  // in progress or waiting for their turn, at most one per app
 };
 

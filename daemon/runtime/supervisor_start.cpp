@@ -32,6 +32,8 @@ void check(const AppSpec& spec) {
   if (spec.start_on_connection && spec.listen.empty())
     refuse("start_on_connection needs sockets to wait on: listen, e.g. [\"tcp:127.0.0.1:8080\"]");
   if (const std::string problem = increment_var_problem(spec); !problem.empty()) refuse(problem);
+  if (spec.watch || !spec.cron_restart.empty() || spec.max_uptime > Millis{0})
+    refuse("watch, cron_restart and max_uptime are not possible yet");
   if (spec.max_surge < 0 || spec.max_unavailable < 0)
     refuse("max_surge and max_unavailable are numbers of instances, 0 or more");
 }

@@ -31,7 +31,7 @@ never() {
 
 may common/base
 may common/model common/base
-may common/sys common/base
+may common/sys common/base common/model
 may common/protocol common/base common/model
 may common/config common/base common/model common/sys
 may daemon/keeper common/base common/sys

@@ -1,4 +1,7 @@
 #include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <csignal>
 
 #include "common/base/error.h"
 #include "common/config/ecosystem.h"
@@ -145,14 +148,40 @@ TEST_CASE("keys that are not known or not supported are said") {
               "\"max_restarts\"?)"});
   CHECK(warnings(R"("colour": 3)") ==
         Words{"apps.json: apps[0]: key \"colour\" is not known, ignored"});
-  CHECK(warnings(R"("watch": true)") ==
-        Words{"apps.json: apps[0]: key \"watch\" is not supported yet, ignored"});
-  CHECK(warnings(R"("max_memory_restart": "1G", "cronRestart": "* * * * *")").size() == 2);
+  CHECK(warnings(R"("log_type": "json")") ==
+        Words{"apps.json: apps[0]: key \"log_type\" is not supported yet, ignored"});
+  CHECK(warnings(R"("filter_env": true, "logDateFormat": "YYYY")").size() == 2);
   CHECK(warnings(R"("autostart": false)").size() == 1);
   // What is off, or of pm2's inside, is not missed.
   CHECK(warnings(R"("watch": false, "cron_restart": 0, "ignore_watch": ["x"], "time": null,
                      "autostart": true, "vizion": true, "pmx": false, "windowsHide": true)")
             .empty());
+}
+
+TEST_CASE("upkeep and limits") {
+  const AppSpec spec = app(R"("max_memory_restart": "1.5G", "cron": "0 4 * * *", "watch": ["src"],
+      "ignore_watch": "a b", "uid": 33, "nice": -5, "limits": {"nofile": 4096},
+      "stop_steps": ["SIGTERM 5s", "quit 1m"], "max_uptime": "24h")")
+                           .options;
+  CHECK(spec.max_memory_restart == 1'610'612'736);
+  CHECK(spec.cron_restart == "0 4 * * *");
+  CHECK(spec.watch);
+  CHECK(spec.watch_paths == Words{"src"});
+  CHECK(spec.ignore_watch == Words{"a", "b"});
+  CHECK(spec.limits.uid == "33");
+  CHECK(spec.limits.nice == -5);
+  CHECK(spec.limits.rlimits == Env{{"nofile", "4096"}});
+  CHECK(spec.stop_steps ==
+        std::vector<StopSignal>{{SIGTERM, Millis{5000}}, {SIGQUIT, Millis{60'000}}});
+  CHECK(spec.max_uptime == Millis{86'400'000});
+  CHECK_FALSE(app(R"("watch": false, "cron_restart": 0)").options.watch);
+  for (const char* bad : {R"("stop_steps": ["SIGTERM"])", R"("stop_steps": ["SIGFOO 1s"])",
+                          R"("max_memory_restart": "-1M")", R"("max_memory_restart": "1X")",
+                          R"("watch": 3)", R"("nice": "low")", R"("uid": -1)"}) {
+    CAPTURE(bad);
+    CHECK(problem(fmt::format(R"([{{"script": "a", {}}}])", bad)).find("expected") !=
+          std::string::npos);
+  }
 }
 
 TEST_CASE("all problems are reported at once") {

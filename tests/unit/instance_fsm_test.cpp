@@ -76,6 +76,8 @@ const std::map<std::string_view, InstanceEvent> kEvents{
     {"stop-failed", StopFailed{"pid 7 survived SIGKILL"}},
     {"restart-due", RestartDue{}},
     {"connected", Connected{}},
+    {"scheduled", RestartScheduled{"cron", false}},
+    {"revive", RestartScheduled{"cron", true}},
     {"replaced", Replaced{9}},
 };
 
@@ -97,6 +99,7 @@ const std::map<std::string_view, Snapshot> kStates{
     {"errored", {.state = InstanceState::errored}},
     {"errored!", {.state = InstanceState::errored, .survivors = true}},
     {"idle", {.state = InstanceState::idle}},
+    {"stopped by operator", {.state = InstanceState::stopped, .by_operator = true}},
 };
 
 struct Cell {
@@ -121,6 +124,8 @@ const std::vector<Cell> kCells{
     {"stopped", "stop-failed", "-", ""},
     {"stopped", "restart-due", "-", ""},
     {"stopped", "connected", "-", ""},
+    {"stopped", "scheduled", "-", ""},
+    {"stopped", "revive", "launching*", "changed spawn"},
     {"stopped", "replaced", "-", ""},
 
     {"launching*", "start", "launching*", "changed"},
@@ -135,6 +140,8 @@ const std::vector<Cell> kCells{
     {"launching*", "stop-failed", "-", ""},
     {"launching*", "restart-due", "-", ""},
     {"launching*", "connected", "-", ""},
+    {"launching*", "scheduled", "-", ""},
+    {"launching*", "revive", "-", ""},
     {"launching*", "replaced", "-", ""},
 
     {"automatic", "start", "launching*automatic", "changed"},
@@ -149,6 +156,8 @@ const std::vector<Cell> kCells{
     {"automatic", "stop-failed", "-", ""},
     {"automatic", "restart-due", "-", ""},
     {"automatic", "connected", "-", ""},
+    {"automatic", "scheduled", "-", ""},
+    {"automatic", "revive", "-", ""},
     {"automatic", "replaced", "-", ""},
 
     {"launching", "start", "launching", "changed"},
@@ -163,6 +172,8 @@ const std::vector<Cell> kCells{
     {"launching", "stop-failed", "-", ""},
     {"launching", "restart-due", "-", ""},
     {"launching", "connected", "-", ""},
+    {"launching", "scheduled", "stopping>restart", "cancel-ready-timer changed begin-stop"},
+    {"launching", "revive", "stopping>restart", "cancel-ready-timer changed begin-stop"},
     {"launching", "replaced", "online", "cancel-ready-timer changed", 1},
 
     {"online", "start", "online", "changed"},
@@ -177,6 +188,8 @@ const std::vector<Cell> kCells{
     {"online", "stop-failed", "-", ""},
     {"online", "restart-due", "-", ""},
     {"online", "connected", "-", ""},
+    {"online", "scheduled", "stopping>restart", "changed begin-stop"},
+    {"online", "revive", "stopping>restart", "changed begin-stop"},
     {"online", "replaced", "online", "changed", 1},
 
     {"stopping*", "start", "stopping*>start", "changed"},
@@ -191,6 +204,8 @@ const std::vector<Cell> kCells{
     {"stopping*", "stop-failed", "-", ""},
     {"stopping*", "restart-due", "-", ""},
     {"stopping*", "connected", "-", ""},
+    {"stopping*", "scheduled", "-", ""},
+    {"stopping*", "revive", "-", ""},
     {"stopping*", "replaced", "-", ""},
 
     {"stopping*>restart", "start", "stopping*>restart", "changed"},
@@ -205,6 +220,8 @@ const std::vector<Cell> kCells{
     {"stopping*>restart", "stop-failed", "-", ""},
     {"stopping*>restart", "restart-due", "-", ""},
     {"stopping*>restart", "connected", "-", ""},
+    {"stopping*>restart", "scheduled", "-", ""},
+    {"stopping*>restart", "revive", "-", ""},
     {"stopping*>restart", "replaced", "-", ""},
 
     {"stopping", "start", "stopping>start", "changed"},
@@ -219,6 +236,8 @@ const std::vector<Cell> kCells{
     {"stopping", "stop-failed", "errored!", "changed"},
     {"stopping", "restart-due", "-", ""},
     {"stopping", "connected", "-", ""},
+    {"stopping", "scheduled", "-", ""},
+    {"stopping", "revive", "-", ""},
     {"stopping", "replaced", "-", ""},
 
     {"stopping>start", "start", "stopping>start", "changed"},
@@ -233,6 +252,8 @@ const std::vector<Cell> kCells{
     {"stopping>start", "stop-failed", "errored!", "changed"},
     {"stopping>start", "restart-due", "-", ""},
     {"stopping>start", "connected", "-", ""},
+    {"stopping>start", "scheduled", "-", ""},
+    {"stopping>start", "revive", "-", ""},
     {"stopping>start", "replaced", "-", ""},
 
     {"stopping>restart", "start", "stopping>restart", "changed"},
@@ -247,6 +268,8 @@ const std::vector<Cell> kCells{
     {"stopping>restart", "stop-failed", "errored!", "changed"},
     {"stopping>restart", "restart-due", "-", ""},
     {"stopping>restart", "connected", "-", ""},
+    {"stopping>restart", "scheduled", "-", ""},
+    {"stopping>restart", "revive", "-", ""},
     {"stopping>restart", "replaced", "-", ""},
 
     {"waiting", "start", "launching*", "cancel-restart-timer changed spawn", 1},
@@ -261,6 +284,8 @@ const std::vector<Cell> kCells{
     {"waiting", "stop-failed", "-", ""},
     {"waiting", "restart-due", "launching*automatic", "changed spawn", 1},
     {"waiting", "connected", "-", ""},
+    {"waiting", "scheduled", "-", ""},
+    {"waiting", "revive", "-", ""},
     {"waiting", "replaced", "online", "cancel-restart-timer changed", 1},
 
     {"errored", "start", "launching*", "changed spawn"},
@@ -275,6 +300,8 @@ const std::vector<Cell> kCells{
     {"errored", "stop-failed", "-", ""},
     {"errored", "restart-due", "-", ""},
     {"errored", "connected", "-", ""},
+    {"errored", "scheduled", "-", ""},
+    {"errored", "revive", "launching*", "changed spawn"},
     {"errored", "replaced", "online", "changed", 1},
 
     {"errored!", "start", "stopping>start", "changed begin-stop"},
@@ -289,6 +316,8 @@ const std::vector<Cell> kCells{
     {"errored!", "stop-failed", "-", ""},
     {"errored!", "restart-due", "-", ""},
     {"errored!", "connected", "-", ""},
+    {"errored!", "scheduled", "-", ""},
+    {"errored!", "revive", "-", ""},
     {"errored!", "replaced", "-", ""},
 
     {"idle", "start", "launching*", "cancel-restart-timer cancel-await changed spawn"},
@@ -303,7 +332,25 @@ const std::vector<Cell> kCells{
     {"idle", "stop-failed", "-", ""},
     {"idle", "restart-due", "idle", "await"},
     {"idle", "connected", "launching*automatic", "changed spawn"},
+    {"idle", "scheduled", "-", ""},
+    {"idle", "revive", "-", ""},
     {"idle", "replaced", "-", ""},
+
+    {"stopped by operator", "start", "launching*", "changed spawn"},
+    {"stopped by operator", "stop", "stopped", "changed"},
+    {"stopped by operator", "restart", "launching*", "changed spawn"},
+    {"stopped by operator", "spawned", "-", ""},
+    {"stopped by operator", "spawn-failed", "-", ""},
+    {"stopped by operator", "ready", "-", ""},
+    {"stopped by operator", "ready-timeout", "-", ""},
+    {"stopped by operator", "exited", "-", ""},
+    {"stopped by operator", "stop-finished", "-", ""},
+    {"stopped by operator", "stop-failed", "-", ""},
+    {"stopped by operator", "restart-due", "-", ""},
+    {"stopped by operator", "connected", "-", ""},
+    {"stopped by operator", "scheduled", "-", ""},
+    {"stopped by operator", "revive", "-", ""},
+    {"stopped by operator", "replaced", "-", ""},
 };
 
 InstanceFsm in_state(std::string_view name) {
@@ -376,7 +423,7 @@ TEST_CASE("the rows above cover every state and event exactly once") {
   std::set<std::pair<std::string_view, std::string_view>> seen;
   for (const Cell& cell : kCells) CHECK(seen.emplace(cell.state, cell.event).second);
   CHECK(seen.size() == kStates.size() * kEvents.size());
-  CHECK(kEvents.size() == std::variant_size_v<InstanceEvent>);
+  CHECK(kEvents.size() == std::variant_size_v<InstanceEvent> + 1);  // one with two faces
 }
 
 TEST_CASE("settings come from the spec") {
