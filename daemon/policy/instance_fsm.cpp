@@ -237,8 +237,8 @@ InstanceStep InstanceFsm::on_event(const SpawnFailed& event, TimePoint now) {
     case Phase::spawning:
       now_.spawn_pending = false;
       if (now_.spawn_automatic) {
-        return apply(decide_after_spawn_failure(settings_.restart, now_.history, event.text), {},
-                     now);
+        return apply(decide_after_spawn_failure(settings_.restart, now_.history, event.text, now),
+                     {}, now);
       }
       return enter(InstanceState::errored, "could not be started: " + event.text, {});
     case Phase::stopping_unborn:
@@ -300,11 +300,11 @@ InstanceStep InstanceFsm::on_event(const Exited& event, TimePoint now) {
   switch (phase()) {
     case Phase::launching:
       now_.last_exit = event.status;
-      return apply(decide(settings_.restart, now_.history, event.status, uptime),
+      return apply(decide(settings_.restart, now_.history, event.status, uptime, now),
                    {CancelReadyTimer{}, SweepLeftovers{}}, now);
     case Phase::online:
       now_.last_exit = event.status;
-      return apply(decide(settings_.restart, now_.history, event.status, uptime),
+      return apply(decide(settings_.restart, now_.history, event.status, uptime, now),
                    {SweepLeftovers{}}, now);
     case Phase::stopping:
       now_.last_exit = event.status;

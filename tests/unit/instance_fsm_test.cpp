@@ -606,7 +606,7 @@ TEST_CASE("trap 5: a configured delay hides neither errored nor stopped") {
   CHECK(app.on(Exited{code(1)}) == "sweep changed");
   CHECK(app.fsm.state() == InstanceState::errored);
 
-  Driver once({.restart = {.autorestart = false, .restart_delay = 100ms}});
+  Driver once({.restart = {.mode = RestartMode::never, .restart_delay = 100ms}});
   once.start();
   CHECK(once.on(Exited{code(0)}) == "sweep changed");
   CHECK(once.fsm.state() == InstanceState::stopped);
@@ -779,7 +779,7 @@ TEST_CASE("reset puts the counters to 0 and keeps the rest") {
 TEST_CASE("new settings hold from the next event on") {
   Driver app;
   app.start();
-  app.fsm.set_settings({.restart = {.autorestart = false}});
+  app.fsm.set_settings({.restart = {.mode = RestartMode::never}});
   app.on(Exited{code(1)});
   CHECK(app.fsm.state() == InstanceState::stopped);
 }
