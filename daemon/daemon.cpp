@@ -33,7 +33,9 @@
 #include "daemon/os/splice_log_sink.h"
 #include "daemon/os/sqlite_store.h"
 #include "daemon/os/system_clock.h"
+#include "daemon/os/timerfd_wall_timer.h"
 #include "daemon/os/uuid.h"
+#include "daemon/os/zone_file.h"
 #include "daemon/runtime/supervisor.h"
 #include "daemon/runtime/task_group.h"
 #include "daemon/worker_command.h"
@@ -140,6 +142,16 @@ class Daemon {
             .command =
                 [this](const AppSpec& spec, int number) {
                   return command_of_worker(spec, number, home_.drain_script());
+                },
+            .time_zone =
+                [](const std::string& name) {
+                  if (!name.empty()) return TimeZone::parse(name, read_zone_file(name));
+                  const auto local = read_local_zone_file();
+                  return local ? TimeZone::parse("local time", *local) : TimeZone();
+                },
+            .wall_timer =
+                [this](std::function<void()> on_time) {
+                  return std::make_unique<TimerfdWallTimer>(io_, std::move(on_time));
                 },
             .log = log_line};
   }

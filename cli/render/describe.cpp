@@ -138,6 +138,14 @@ void add_policy(Rows& rows, const AppSpec& spec) {
   if (!spec.stop_exit_codes.empty()) {
     rows.add("stop exit codes", fmt::format("{}", fmt::join(spec.stop_exit_codes, ", ")));
   }
+  if (spec.restart != RestartMode::always)
+    rows.add("restart", std::string(to_string(spec.restart)));
+  if (!spec.success_exit_codes.empty())
+    rows.add("success exit codes", fmt::format("{}", fmt::join(spec.success_exit_codes, ", ")));
+  if (spec.restart_limit > 0)
+    rows.add("restart limit",
+             fmt::format("{} within {}", spec.restart_limit, milliseconds(spec.restart_window)));
+  if (spec.retry_after.count() > 0) rows.add("retry after", milliseconds(spec.retry_after));
   rows.add("kill timeout", milliseconds(spec.kill_timeout));
   if (spec.wait_ready) rows.add("wait ready", "yes, at most " + milliseconds(spec.listen_timeout));
   if (spec.exec_mode == ExecMode::cluster)

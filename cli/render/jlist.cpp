@@ -78,6 +78,13 @@ void add_spec(Json& json, const AppSpec& spec) {
     json["exp_backoff_restart_delay"] = spec.exp_backoff_restart_delay.count();
   }
   if (!spec.stop_exit_codes.empty()) json["stop_exit_codes"] = spec.stop_exit_codes;
+  if (spec.restart != RestartMode::always) json["restart"] = to_string(spec.restart);
+  if (!spec.success_exit_codes.empty()) json["success_exit_codes"] = spec.success_exit_codes;
+  if (spec.restart_limit > 0) {
+    json["restart_limit"] = spec.restart_limit;
+    json["restart_window"] = spec.restart_window.count();
+  }
+  if (spec.retry_after.count() > 0) json["retry_after"] = spec.retry_after.count();
   for (const StopSignal& step : spec.stop_steps)
     json["stop_steps"].push_back(fmt::format("{} {}", signal_name(step.number), step.wait.count()));
   if (spec.max_memory_restart > 0) json["max_memory_restart"] = spec.max_memory_restart;

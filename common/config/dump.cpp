@@ -31,6 +31,7 @@ Json to_value(const std::optional<int>& value) { return value ? Json(*value) : J
 Json to_value(const Env& value) { return value; }
 Json to_value(Millis value) { return value.count(); }
 Json to_value(Balance value) { return std::string(to_string(value)); }
+Json to_value(RestartMode value) { return std::string(to_string(value)); }
 Json to_value(BindVia value) { return std::string(to_string(value)); }
 Json to_value(const std::vector<StopSignal>& steps) {
   Json list = Json::array();
@@ -144,6 +145,13 @@ const std::vector<Field>& own_fields() {
       field<&AppSpec::max_unavailable>("max_unavailable"),
       field<&AppSpec::rollback>("rollback"),
       field<&AppSpec::stop_steps>("stop_steps"),
+      field<&AppSpec::restart>("restart"),
+      field<&AppSpec::success_exit_codes>("success_exit_codes"),
+      field<&AppSpec::max_backoff>("max_backoff"),
+      field<&AppSpec::backoff_jitter>("backoff_jitter"),
+      field<&AppSpec::restart_limit>("restart_limit"),
+      field<&AppSpec::restart_window>("restart_window"),
+      field<&AppSpec::retry_after>("retry_after"),
       field<&AppSpec::max_uptime>("max_uptime"),
       field<&AppSpec::time_zone>("time_zone"),
       field<&AppSpec::watch>("watch"),

@@ -132,6 +132,12 @@ bool read(const Json& in, Balance& out) {
   return balance.has_value();
 }
 
+bool read(const Json& in, RestartMode& out) {
+  const auto mode = in.is_string() ? restart_mode_from(in.get<std::string>()) : std::nullopt;
+  if (mode) out = *mode;
+  return mode.has_value();
+}
+
 bool read(const Json& in, BindVia& out) {
   const auto via = in.is_string() ? bind_via_from(in.get<std::string>()) : std::nullopt;
   if (via) out = *via;

@@ -29,6 +29,7 @@ bool read(const Json& in, Env& out);  // an object; other values than texts are 
 bool read(const Json& in, std::optional<ExecMode>& out);
 bool read(const Json& in, Balance& out);
 bool read(const Json& in, BindVia& out);
+bool read(const Json& in, RestartMode& out);
 template <class T>
 bool read(const Json& in, std::optional<T>& out) {
   T value{};
@@ -62,6 +63,9 @@ constexpr std::string_view expected(const std::optional<ExecMode>&) {
   return "\"fork\" or \"cluster\"";
 }
 constexpr std::string_view expected(const Balance&) { return "\"slots\", \"shared\" or \"rr\""; }
+constexpr std::string_view expected(const RestartMode&) {
+  return "\"always\", \"on-failure\", \"on-abnormal\" or \"never\"";
+}
 constexpr std::string_view expected(const BindVia&) { return "\"auto\", \"preload\" or \"none\""; }
 template <class T>
 constexpr std::string_view expected(const std::optional<T>&) {

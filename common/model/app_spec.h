@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/model/process_limits.h"
+#include "common/model/restart_mode.h"
 
 namespace pmx {
 
@@ -101,6 +102,13 @@ struct AppSpec {
   Millis restart_delay{0};
   Millis exp_backoff_restart_delay{0};  // 0 = off
   std::vector<int> stop_exit_codes;
+  RestartMode restart = RestartMode::always;  // if autorestart is on
+  std::vector<int> success_exit_codes;        // besides 0
+  Millis max_backoff{15'000};                 // of exp_backoff_restart_delay
+  int backoff_jitter = 0;                     // per cent by which each step may be shorter
+  int restart_limit = 0;                      // restarts in restart_window; 0: no limit
+  Millis restart_window{60'000};
+  Millis retry_after{0};  // an errored app is tried again so much later; 0: never
 
   Millis kill_timeout = kDefaultKillTimeout;
   Millis listen_timeout = kDefaultListenTimeout;

@@ -139,6 +139,13 @@ void to_json(json& out, const AppSpec& value) {
              {"restart_delay", value.restart_delay.count()},
              {"exp_backoff_restart_delay", value.exp_backoff_restart_delay.count()},
              {"stop_exit_codes", value.stop_exit_codes},
+             {"restart", to_string(value.restart)},
+             {"success_exit_codes", value.success_exit_codes},
+             {"max_backoff", value.max_backoff.count()},
+             {"backoff_jitter", value.backoff_jitter},
+             {"restart_limit", value.restart_limit},
+             {"restart_window", value.restart_window.count()},
+             {"retry_after", value.retry_after.count()},
              {"kill_timeout", value.kill_timeout.count()},
              {"listen_timeout", value.listen_timeout.count()},
              {"wait_ready", value.wait_ready},
@@ -189,6 +196,12 @@ void from_json(const json& in, AppSpec& value) {
       .optional("restart_delay", value.restart_delay)
       .optional("exp_backoff_restart_delay", value.exp_backoff_restart_delay)
       .optional("stop_exit_codes", value.stop_exit_codes)
+      .optional("success_exit_codes", value.success_exit_codes)
+      .optional("max_backoff", value.max_backoff)
+      .optional("backoff_jitter", value.backoff_jitter)
+      .optional("restart_limit", value.restart_limit)
+      .optional("restart_window", value.restart_window)
+      .optional("retry_after", value.retry_after)
       .optional("kill_timeout", value.kill_timeout)
       .optional("listen_timeout", value.listen_timeout)
       .optional("wait_ready", value.wait_ready)
@@ -213,6 +226,7 @@ void from_json(const json& in, AppSpec& value) {
       .named("exec_mode", value.exec_mode, exec_mode_from);
   // Older clients and databases know nothing of these.
   if (in.contains("balance")) Fields(in).named("balance", value.balance, balance_from);
+  if (in.contains("restart")) Fields(in).named("restart", value.restart, restart_mode_from);
   if (in.contains("bind_via")) Fields(in).named("bind_via", value.bind_via, bind_via_from);
   read_arguments(in, "args", value.args);
   read_arguments(in, "interpreter_args", value.interpreter_args);

@@ -64,11 +64,14 @@ InstanceStep InstanceFsm::resume(TimePoint now) const {
     case Phase::idle:
       step.effects.emplace_back(AwaitConnection{});
       break;
+    case Phase::errored:
+      if (now_.restart_due)
+        step.effects.emplace_back(ArmRestartTimer{remaining(*now_.restart_due, now)});
+      break;
     case Phase::stopped:
     case Phase::spawning:
     case Phase::online:
     case Phase::stopping_unborn:
-    case Phase::errored:
       break;
   }
   return step;
@@ -371,13 +374,16 @@ InstanceStep InstanceFsm::on_event(const RestartDue&, TimePoint) {
       return launch("restarted: " + now_.reason, {}, true);
     case Phase::idle:
       return {{AwaitConnection{}}, now_.reason, false};
+    case Phase::errored:
+      if (!now_.restart_due) return ignore("restart timer");
+      ++now_.restarts;
+      return launch("tried again: " + now_.reason, {}, true);
     case Phase::stopped:
     case Phase::spawning:
     case Phase::launching:
     case Phase::online:
     case Phase::stopping_unborn:
     case Phase::stopping:
-    case Phase::errored:
       return ignore("restart timer");
   }
   std::abort();
@@ -447,6 +453,9 @@ InstanceStep InstanceFsm::on_event(const Replaced& event, TimePoint now) {
 InstanceStep InstanceFsm::enter(InstanceState state, std::string reason,
                                 std::vector<InstanceEffect> before,
                                 std::vector<InstanceEffect> after) {
+  // That an errored instance would be tried again later is settled by whatever comes before.
+  if (now_.state == InstanceState::errored && now_.restart_due)
+    before.emplace_back(CancelRestartTimer{});
   now_.state = state;
   now_.reason = std::move(reason);
   now_.survivors = false;
@@ -533,8 +542,14 @@ InstanceStep InstanceFsm::apply(RestartDecision decision, std::vector<InstanceEf
             std::move(decision.reason), std::move(before),
             remaining(now_.started_at.value_or(now) + settings_.restart.min_uptime, now));
       return enter(InstanceState::stopped, std::move(decision.reason), std::move(before));
-    case RestartDecision::Action::give_up:
-      return enter(InstanceState::errored, std::move(decision.reason), std::move(before));
+    case RestartDecision::Action::give_up: {
+      if (decision.delay == Millis{0})
+        return enter(InstanceState::errored, std::move(decision.reason), std::move(before));
+      InstanceStep step = enter(InstanceState::errored, std::move(decision.reason),
+                                std::move(before), {ArmRestartTimer{decision.delay}});
+      now_.restart_due = now + decision.delay;
+      return step;
+    }
   }
   std::abort();
 }

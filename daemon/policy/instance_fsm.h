@@ -27,7 +27,7 @@
 // Exited            -         -           policy     policy    -            noted        -          noted (6)   -
 // StopFinished      -         -           -          -         -            follow       -          stopped (6) -
 // StopFailed        -         -           -          -         -            errored      -          -           -
-// RestartDue        -         -           -          -         -            -            launch*    -           await
+// RestartDue        -         -           -          -         -            -            launch*    launch* (9) await
 // Connected         -         -           -          -         -            -            -          -           launch*
 // RestartScheduled  (8)       -           stop (3)   stop (3)  -            -            -          launch* (8) -
 // Replaced          -         -           online     online    -            -            online     online (7)  -
@@ -42,6 +42,7 @@
 // (6) only with survivors, else "-"
 // (7) only without survivors, else "-"
 // (8) launch* if it revives, unless the operator has stopped it or survivors exist, else "-"
+// (9) with retry_after, else "-"
 //
 // With start_on_connection, launch* of what is stopped or errored is idle instead, also of idle at
 // StartRequested, and so is the stopped that RestartPolicy decides on: that awaits connections at the earliest min_uptime after the last

@@ -81,12 +81,18 @@ RestartDecision restart_or_give_up(const RestartSettings& settings, RestartHisto
 }  // namespace
 
 RestartSettings RestartSettings::from(const AppSpec& spec) {
-  return {.mode = spec.autorestart ? RestartMode::always : RestartMode::never,
+  return {.mode = spec.autorestart ? spec.restart : RestartMode::never,
           .max_restarts = spec.max_restarts,
           .min_uptime = spec.min_uptime,
           .restart_delay = spec.restart_delay,
           .exp_backoff_restart_delay = spec.exp_backoff_restart_delay,
-          .stop_exit_codes = spec.stop_exit_codes};
+          .stop_exit_codes = spec.stop_exit_codes,
+          .success_codes = spec.success_exit_codes,
+          .max_backoff = spec.max_backoff,
+          .backoff_jitter = spec.backoff_jitter / 100.0,
+          .budget = spec.restart_limit > 0 ? RestartBudget{spec.restart_limit, spec.restart_window}
+                                           : RestartBudget{},
+          .retry_after = spec.retry_after};
 }
 
 RestartDecision decide(const RestartSettings& settings, RestartHistory& history,

@@ -36,12 +36,18 @@ Instance::Instance(const Ports& ports, std::shared_ptr<const AppSpec> spec, Iden
       identity_(std::move(identity)),
       events_(std::move(events)),
       paths_(ports.paths(*spec_, identity_.pm_id)),
-      fsm_(InstanceFsmSettings::from(*spec_)),
+      fsm_(fsm_settings()),
       restart_timer_(ports.io),
       ready_timer_(ports.io),
       candidate_timer_(ports.io) {}
 
 Instance::~Instance() = default;
+
+InstanceFsmSettings Instance::fsm_settings() const {
+  InstanceFsmSettings settings = InstanceFsmSettings::from(*spec_);
+  settings.restart.jitter_seed = static_cast<std::uint64_t>(identity_.pm_id);
+  return settings;
+}
 
 void Instance::attach_logs() {
   OutputPipes pipes = ports_.spawner.open_output(identity_.pm_id);
@@ -51,7 +57,7 @@ void Instance::attach_logs() {
 
 void Instance::set_spec(std::shared_ptr<const AppSpec> spec) {
   spec_ = std::move(spec);
-  fsm_.set_settings(InstanceFsmSettings::from(*spec_));
+  fsm_.set_settings(fsm_settings());
   InstancePaths paths = ports_.paths(*spec_, identity_.pm_id);
   const bool logs_moved = paths.out != paths_.out || paths.error != paths_.error;
   if (paths.pid != paths_.pid) ports_.store.put_file(paths_.pid, std::nullopt);

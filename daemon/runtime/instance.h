@@ -14,6 +14,7 @@
 
 #include "common/model/instance_status.h"
 #include "daemon/policy/instance_fsm.h"
+#include "daemon/policy/recycle.h"
 #include "daemon/policy/stop_sequence.h"
 #include "daemon/runtime/first_connection.h"
 #include "daemon/runtime/incarnation.h"
@@ -108,8 +109,11 @@ class Instance {
   // A stop has come to its end, well or badly.
   [[nodiscard]] bool settled() const noexcept;
   [[nodiscard]] InstanceStatus status(bool detail) const;
+  // nullopt: it is not meant to run.
+  [[nodiscard]] std::optional<RecycleCandidate> recycle_candidate() const;
 
  private:
+  [[nodiscard]] InstanceFsmSettings fsm_settings() const;
   void handle(const InstanceEvent& event);
   void perform(const InstanceEffect& effect);
   void spawn_current();

@@ -117,6 +117,8 @@ void Instance::recover(const InstanceRecord& record, std::vector<AdoptedRun> run
   if (record.state == InstanceState::stopping && record.wanted) {
     snapshot.after_stop = InstanceFsm::AfterStop::restart;
   }
+  if (record.state == InstanceState::errored && spec_->retry_after > Millis{0})
+    snapshot.restart_due = ports_.clock.now() + spec_->retry_after;
   if (record.started_at != 0) snapshot.started_at = earlier(ports_.clock, record.started_at);
   if (current_) {
     current_->started_at = record.started_at;
@@ -125,7 +127,7 @@ void Instance::recover(const InstanceRecord& record, std::vector<AdoptedRun> run
     // process.
     if (current_->run.generation > record.generation && record.pid != 0) ++snapshot.restarts;
     if (snapshot.state != InstanceState::stopping) {
-      const bool waits = InstanceFsmSettings::from(*spec_).ready_required && !current_->ready &&
+      const bool waits = fsm_settings().ready_required && !current_->ready &&
                          snapshot.state == InstanceState::launching;
       if (!waits) snapshot.state = InstanceState::online;
     }
@@ -136,10 +138,14 @@ void Instance::recover(const InstanceRecord& record, std::vector<AdoptedRun> run
     snapshot.state = InstanceState::stopped;
     snapshot.reason = "stopped";
   }
-  fsm_ = InstanceFsm::restore(InstanceFsmSettings::from(*spec_), std::move(snapshot));
+  fsm_ = InstanceFsm::restore(fsm_settings(), std::move(snapshot));
 
   if (!current_) {
-    if (record.wanted) start();
+    if (record.wanted) {
+      start();
+    } else {
+      for (const InstanceEffect& effect : fsm_.resume(ports_.clock.now()).effects) perform(effect);
+    }
     return;
   }
   admit_if_online();

@@ -10,6 +10,18 @@ constexpr std::uint64_t kMebibyte = 1024 * 1024;
 
 }  // namespace
 
+std::optional<RecycleCandidate> Instance::recycle_candidate() const {
+  if (!fsm_.wants_running() || fsm_.state() == InstanceState::idle) return std::nullopt;
+  RecycleCandidate candidate;
+  candidate.id = static_cast<std::uint64_t>(identity_.pm_id);
+  if (current_) {
+    candidate.run = current_->run.generation;
+    candidate.started_at = current_->started;
+    candidate.ready = fsm_.state() == InstanceState::online && !candidate_;
+  }
+  return candidate;
+}
+
 void Instance::update_upkeep() {
   const bool online = current_ && !current_->exited && fsm_.state() == InstanceState::online;
   const std::uint32_t generation = online ? current_->run.generation : 0;

@@ -3,15 +3,18 @@
 
 #include <asio/io_context.hpp>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "common/base/clock.h"
 #include "common/model/app_spec.h"
+#include "daemon/policy/time_zone.h"
 #include "daemon/ports/listener_set.h"
 #include "daemon/ports/log_sink.h"
 #include "daemon/ports/process_table.h"
 #include "daemon/ports/spawner.h"
 #include "daemon/ports/store.h"
+#include "daemon/ports/wall_timer.h"
 #include "daemon/ports/worker_channel.h"
 
 namespace pmx {
@@ -38,8 +41,11 @@ struct Ports {
   std::function<InstancePaths(const AppSpec&, int pm_id)> paths;
   std::function<std::string()> new_unique_id;  // UUID
   std::function<std::pair<std::string, std::vector<std::string>>(const AppSpec&, int number)>
-      command;                                  // program and argv of that instance
-  std::function<void(const std::string&)> log;  // one line in the daemon's log
+      command;  // program and argv of that instance
+  // Empty name: the machine's. Throws Error(invalid_spec).
+  std::function<TimeZone(const std::string& name)> time_zone = {};
+  std::function<std::unique_ptr<WallTimer>(std::function<void()> on_time)> wall_timer = {};
+  std::function<void(const std::string&)> log = {};  // one line in the daemon's log
 };
 
 }  // namespace pmx

@@ -34,6 +34,11 @@ void Supervisor::recover(const StoredState& state, std::vector<AdoptedRun> runs)
     app.id = record.id;
     app.spec = std::make_shared<const AppSpec>(record.spec);
     last_app_id_ = std::max(last_app_id_, record.id);
+    try {
+      update_upkeep(app);
+    } catch (const Error& error) {
+      ports_.log(fmt::format("{}: {}", app.spec->name, error.what()));
+    }
   }
   for (const InstanceRecord& record : state.instances) {
     const auto app = apps_.find(record.app_id);
@@ -61,6 +66,9 @@ void Supervisor::recover(const StoredState& state, std::vector<AdoptedRun> runs)
     }
   }
   std::erase_if(apps_, [](const auto& entry) { return entry.second.members.empty(); });
+  for (auto& [id, app] : apps_) {
+    if (app.upkeep) app.upkeep->instances_changed();
+  }
   for (const AdoptedRun& run : runs) end_unknown(run, !state.is_new && state.remarks.empty());
 }
 
@@ -156,6 +164,7 @@ Supervisor::App& Supervisor::add_app(AppSpec spec) {
   app.id = last_app_id_;
   app.spec = std::make_shared<const AppSpec>(std::move(spec));
   ports_.store.put_app({app.id, *app.spec});
+  update_upkeep(app);
   return app;
 }
 
@@ -180,7 +189,11 @@ Instance& Supervisor::add_instance(App& app, Instance::Identity identity) {
   const int id = identity.pm_id;
   const std::uint64_t app_id = app.id;
   Instance::Events events;
-  events.changed = [this] { changed_.notify_all(); };
+  events.changed = [this, app_id] {
+    changed_.notify_all();
+    const auto found = apps_.find(app_id);
+    if (found != apps_.end() && found->second.upkeep) found->second.upkeep->instances_changed();
+  };
   events.candidate_ready = [this, app_id](int pm_id) {
     if (RollingReload* reload = reload_of(app_id)) reload->ready(pm_id);
   };
@@ -210,6 +223,7 @@ void Supervisor::change_spec(App& app, std::shared_ptr<const AppSpec> spec) {
   app.spec = std::move(spec);
   ports_.store.put_app({app.id, *app.spec});
   for (const int id : app.members) find(id)->set_spec(app.spec);
+  update_upkeep(app);
 }
 
 void Supervisor::check_env(const std::vector<int>& pm_ids, const std::optional<Env>& env) {

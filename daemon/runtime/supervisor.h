@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/model/instance_status.h"
+#include "daemon/runtime/app_upkeep.h"
 #include "daemon/runtime/async.h"
 #include "daemon/runtime/instance.h"
 #include "daemon/runtime/ports.h"
@@ -106,6 +107,7 @@ class Supervisor {
     std::uint64_t id = 0;
     std::shared_ptr<const AppSpec> spec;
     std::set<int> members;
+    std::unique_ptr<AppUpkeep> upkeep;
   };
 
   Instance* find(int pm_id);
@@ -122,7 +124,10 @@ class Supervisor {
   void check_env(const std::vector<int>& pm_ids, const std::optional<Env>& env);
   void close_unused_listeners(App& app);
   // By its app's settings: without a gap if instances share ports, else by a restart.
-  awaitable<void> replace(int pm_id, std::string why);
+  void restart_all_when_due(std::uint64_t app_id, const std::string& why);
+  awaitable<void> replace(std::vector<int> pm_ids, std::string why);
+  // Takes over the settings of `app`'s spec for its upkeep.
+  void update_upkeep(App& app);
   void restart_when_due(int pm_id, const std::string& why);
   RollingReload* reload_of(std::uint64_t app_id) const;
   void cancel_reloads(const std::vector<int>& pm_ids, const std::string& why);

@@ -85,27 +85,4 @@ awaitable<std::vector<std::string>> Supervisor::reload(std::vector<int> pm_ids,
   co_return notes;
 }
 
-void Supervisor::restart_when_due(int pm_id, const std::string& why) {
-  Instance* instance = find(pm_id);
-  if (instance == nullptr || shutting_down_) return;
-  // A reload of the app replaces it soon; if that fails, the cause comes up again.
-  if (reload_of(instance->identity().app_id) != nullptr) return;
-  const std::string who = fmt::format("{} ({})", instance->spec().name, pm_id);
-  ports_.log(fmt::format("{}: {}", who, why));
-  if (!shares_sockets(instance->spec())) {
-    instance->restart_scheduled(why, false);
-    return;
-  }
-  upkeep_.spawn(who + " could not be replaced", replace(pm_id, why));
-}
-
-awaitable<void> Supervisor::replace(int pm_id, std::string why) {
-  ReloadOptions options;
-  options.why = std::move(why);
-  const std::vector<int> only{pm_id};
-  const auto notes =
-      co_await reload(only, std::move(options), [](int, const std::string&, const std::string&) {});
-  static_cast<void>(notes);
-}
-
 }  // namespace pmx

@@ -32,8 +32,7 @@ void check(const AppSpec& spec) {
   if (spec.start_on_connection && spec.listen.empty())
     refuse("start_on_connection needs sockets to wait on: listen, e.g. [\"tcp:127.0.0.1:8080\"]");
   if (const std::string problem = increment_var_problem(spec); !problem.empty()) refuse(problem);
-  if (spec.watch || !spec.cron_restart.empty() || spec.max_uptime > Millis{0})
-    refuse("watch, cron_restart and max_uptime are not possible yet");
+  if (spec.watch) refuse("watch is not possible yet");
   if (spec.max_surge < 0 || spec.max_unavailable < 0)
     refuse("max_surge and max_unavailable are numbers of instances, 0 or more");
 }
@@ -44,7 +43,15 @@ awaitable<std::vector<Supervisor::StartOutcome>> Supervisor::start(std::vector<A
                                                                    bool force, bool autostart,
                                                                    bool replace) {
   if (shutting_down_) throw Error(ErrorCode::unavailable, "the daemon is shutting down");
-  for (const AppSpec& spec : specs) check(spec);
+  for (const AppSpec& spec : specs) {
+    check(spec);
+    try {
+      AppUpkeep::check(ports_, spec);
+    } catch (const Error& error) {
+      throw Error(error.code(), fmt::format("app \"{}\": {}", spec.name, error.what()),
+                  error.hint());
+    }
+  }
   std::vector<StartOutcome> outcomes;
   std::vector<int> ids;
   for (AppSpec& spec : specs) {

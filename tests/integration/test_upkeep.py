@@ -58,6 +58,78 @@ class Memory(pmxtest.PmxTest):
         self.assertEqual(sum("replaced: its processes use" in reason for reason in reasons), 1, reasons)
 
 
+class Times(pmxtest.PmxTest):
+    def test_cron(self):
+        """Every second: the running one is restarted, the one that ended by itself is started, the one stopped by hand stays so."""
+        job = self.home.file("job.sh", "echo ran\n")
+        apps = [{"name": name, "script": fixture("server.js"), "cron_restart": "* * * * * *", "env": {"PORT": "0"}} for name in ("run", "stopped")]
+        apps.append({"name": "job", "script": job, "autorestart": False, "cron_restart": "* * * * * *", "time_zone": "UTC"})
+        self.home.run("start", self.home.json_file("apps.json", {"apps": apps}))
+        self.home.run("stop", "stopped")
+        stopped = self.home.one("stopped")["pm2_env"]["restart_time"]
+        eventually(lambda: self.home.one("run")["pm2_env"]["restart_time"] >= 2, 20, "two restarts")
+        self.assertIn("cron_restart: ", self.home.one("run")["pm2_env"]["reason"])
+        eventually(lambda: self.home.log("job-out.log").count(b"ran") >= 3, 20, "three runs")
+        entry = self.home.one("stopped")["pm2_env"]
+        self.assertEqual((entry["status"], entry["restart_time"]), ("stopped", stopped))
+        self.assertEqual(self.home.one("job")["pm2_env"]["unstable_restarts"], 0)
+
+    def test_cluster_is_replaced_without_a_gap(self):
+        port = pmxtest.free_port()
+        self.home.run("start", fixture("server.js"), "--name", "web", "-i", 2, "--cron-restart", "*/2 * * * * *", env={"PORT": port})
+        self.home.wait_status("web", "online", count=2)
+        before = set(self.home.pids("web"))
+        with Load(port, threads=4) as load:
+            eventually(lambda: not before & set(self.home.pids("web")), 30, "both replaced")
+            load.wait_ok(20)
+        self.assertEqual(load.failed, 0, load)
+
+    def test_max_uptime(self):
+        """One after another, and a daemon that is killed goes on with it."""
+        port = pmxtest.free_port()
+        self.home.run("start", fixture("server.js"), "--name", "web", "-i", 2, "--max-uptime", "3s", env={"PORT": port})
+        self.home.wait_status("web", "online", count=2)
+        before = set(self.home.pids("web"))
+        os.kill(self.home.daemon_pid, 9)
+        with Load(port, threads=4) as load:
+            eventually(lambda: not before & set(self.home.pids("web")), 40, "both replaced")
+            load.wait_ok(20)
+        self.assertEqual(load.failed, 0, load)
+        self.assertIn("max_uptime (3000 ms) is over", self.home.daemon_log())
+
+    def test_what_is_refused(self):
+        for options, why in ((["--cron-restart", "61 * * * *"], "minute"), (["--cron-restart", "* * *"], "fields"),
+                             (["--cron-restart", "0 4 * * *", "--time-zone", "Mars/Olympus"], "Mars/Olympus")):
+            with self.subTest(options=options):
+                self.assertIn(why, self.home.fails("start", fixture("server.js"), *options).stderr)
+        self.assertEqual(self.home.jlist(), [])
+
+
+class Restarts(pmxtest.PmxTest):
+    def start(self, code, **keys):
+        script = self.home.file("end.sh", f"exit {code}\n")
+        self.home.run("start", self.home.json_file("apps.json", {"apps": [{"name": "end", "script": script, **keys}]}), check=None)
+
+    def state(self):
+        env = self.home.one("end")["pm2_env"]
+        return env["status"], env["restart_time"]
+
+    def test_on_failure(self):
+        self.start(0, restart="on-failure")
+        eventually(lambda: self.state() == ("stopped", 0), 10, "left alone")
+        self.home.run("delete", "end")
+        self.start(3, restart="on-failure", success_exit_codes=[3])
+        eventually(lambda: self.state() == ("stopped", 0), 10, "left alone")
+        self.assertIn("restart is on-failure", self.home.one("end")["pm2_env"]["reason"])
+
+    def test_limit_and_later_retry(self):
+        self.start(1, restart_limit=2, restart_window="1m", retry_after="2s", max_restarts=100)
+        eventually(lambda: self.state() == ("errored", 2), 10, "given up")
+        eventually(lambda: self.state()[1] >= 3, 10, "one more try")
+        self.home.run("stop", "end")
+        self.assertEqual(self.state()[0], "stopped")
+
+
 class Limits(pmxtest.PmxTest):
     SHOW = textwrap.dedent("""
         import json, os, resource, time

@@ -440,8 +440,31 @@ TEST_CASE("settings come from the spec") {
   CHECK(InstanceFsmSettings::from(spec).ready_required);
 }
 
+TEST_CASE("errored, and tried again later") {
+  InstanceFsmSettings settings{.restart = {.max_restarts = 1}};
+  settings.restart.retry_after = 60s;
+  Driver app(settings);
+  app.start();
+  CHECK(app.on(Exited{code(1)}) == "sweep changed restart-timer(60000)");
+  CHECK(app.fsm.state() == InstanceState::errored);
+  CHECK(app.fsm.restarts() == 0);
+
+  SUBCASE("by the timer") {
+    CHECK(text(app.fsm.resume(app.now + 20s)) == "restart-timer(40000)");
+    CHECK(app.on(RestartDue{}) == "cancel-restart-timer changed spawn");
+    CHECK(app.fsm.restarts() == 1);
+    app.spawned();
+    CHECK(app.on(Exited{code(1)}) == "sweep changed restart-timer(60000)");
+  }
+  SUBCASE("the operator comes first") {
+    CHECK(app.on(StopRequested{}) == "cancel-restart-timer changed");
+    CHECK(app.fsm.state() == InstanceState::stopped);
+    CHECK(app.on(RestartDue{}).empty());
+  }
+}
+
 TEST_CASE("started by the first connection") {
-  InstanceFsmSettings settings{.restart = {.autorestart = false}};
+  InstanceFsmSettings settings{.restart = {.mode = RestartMode::never}};
   settings.start_on_connection = true;
   Driver app(settings);
   CHECK(app.on(StartRequested{}) == "changed await");

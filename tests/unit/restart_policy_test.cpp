@@ -53,6 +53,22 @@ TEST_CASE("settings come from the spec") {
   spec.stop_exit_codes = {4, 5};
   CHECK(RestartSettings::from(spec) ==
         RestartSettings{RestartMode::never, 7, 1ms, 2ms, 3ms, {4, 5}});
+  spec = {};
+  spec.restart = RestartMode::on_failure;
+  spec.success_exit_codes = {3};
+  spec.max_backoff = 1min;
+  spec.backoff_jitter = 25;
+  spec.restart_limit = 4;
+  spec.restart_window = 5min;
+  spec.retry_after = 1h;
+  RestartSettings expected;
+  expected.mode = RestartMode::on_failure;
+  expected.success_codes = {3};
+  expected.max_backoff = 1min;
+  expected.backoff_jitter = 0.25;
+  expected.budget = {4, 5min};
+  expected.retry_after = 1h;
+  CHECK(RestartSettings::from(spec) == expected);
 }
 
 TEST_CASE("max_restarts counts starts: one restart less, then errored") {

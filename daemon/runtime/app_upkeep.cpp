@@ -1,0 +1,85 @@
+#include "daemon/runtime/app_upkeep.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "daemon/policy/duration_text.h"
+
+namespace pmx {
+namespace {
+
+// One instance after another, and again if it could not be replaced.
+constexpr std::chrono::seconds kTryAgain{10};
+
+std::chrono::sys_seconds wall_seconds(const Clock& clock) {
+  return std::chrono::sys_seconds{
+      std::chrono::floor<std::chrono::seconds>(std::chrono::milliseconds{clock.wall_now()})};
+}
+
+DueTimes due_times(const Ports& ports, const AppSpec& spec) {
+  return {CronSchedule::parse(spec.cron_restart), ports.time_zone(spec.time_zone), CatchUp::none,
+          wall_seconds(ports.clock)};
+}
+
+}  // namespace
+
+AppUpkeep::AppUpkeep(const Ports& ports, Actions actions)
+    : ports_(ports), actions_(std::move(actions)), age_timer_(ports.io) {}
+
+void AppUpkeep::check(const Ports& ports, const AppSpec& spec) {
+  if (!spec.cron_restart.empty()) due_times(ports, spec);
+}
+
+void AppUpkeep::configure(const AppSpec& spec) {
+  std::string schedule;
+  if (!spec.cron_restart.empty()) schedule = spec.cron_restart + "\n" + spec.time_zone;
+  if (schedule != schedule_) {
+    if (schedule.empty()) {
+      times_.reset();
+      wall_timer_.reset();
+    } else {
+      times_.emplace(due_times(ports_, spec));
+      if (!wall_timer_) wall_timer_ = ports_.wall_timer([this] { on_time(); });
+      arm();
+    }
+    schedule_ = std::move(schedule);
+  }
+  max_uptime_ = spec.max_uptime;
+  instances_changed();
+}
+
+void AppUpkeep::arm() {
+  if (const auto next = times_->next()) wall_timer_->arm(*next);
+}
+
+void AppUpkeep::on_time() {
+  if (!times_) return;
+  const DueTimes::Answer answer = times_->at(wall_seconds(ports_.clock));
+  arm();
+  if (answer.kind == DueTimes::Answer::Kind::met)
+    actions_.restart_all("cron_restart: " + times_->zone().text(answer.time));
+}
+
+void AppUpkeep::instances_changed() {
+  if (max_uptime_ == Millis{0}) {
+    age_timer_.cancel();
+    return;
+  }
+  const TimePoint now = ports_.clock.now();
+  RecycleDecision decision;
+  if (now >= quiet_until_) decision = decide_recycle(max_uptime_, actions_.candidates(), now);
+  if (decision.recycle) {
+    quiet_until_ = now + kTryAgain;
+    actions_.restart_one(static_cast<int>(*decision.recycle),
+                         fmt::format("max_uptime ({}) is over", exactly(max_uptime_)));
+  }
+  if (now < quiet_until_) decision.ask_again = quiet_until_;
+  if (!decision.ask_again) return;
+  age_timer_.expires_at(*decision.ask_again);
+  age_timer_.async_wait([this, alive = std::weak_ptr(alive_)](const std::error_code& error) {
+    if (!error && !alive.expired()) instances_changed();
+  });
+}
+
+}  // namespace pmx
