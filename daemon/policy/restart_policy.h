@@ -2,8 +2,8 @@
 // in, a decision with its reason out.
 //
 // A run is unstable if it was shorter than min_uptime, or if it failed (a signal, an unknown
-// end, an exit code that is no success) before stable_uptime. Unstable runs in a row are counted; at max_restarts
-// the instance is given up. Any other run resets the count. This count has no time window: a loop
+// end, an exit code that is no success) before stable_uptime. Unstable runs in a row are counted; at
+// max_restarts the instance is given up. Any other run resets the count. This count has no time window: a loop
 // that crashes slowly, or that begins long after the app was created, ends like a quick one. A budget
 // has one, and counts every restart.
 #pragma once

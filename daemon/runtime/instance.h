@@ -80,8 +80,9 @@ class Instance {
   // Reload without a second process: the present one retires, then one of `spec` is started in its
   // place. Events follow as for a candidate, which it is until promoted or removed.
   void replace_in_place(std::shared_ptr<const AppSpec> spec);
-  // The ready candidate takes its place (`why`, for people, may be empty), the old one retires (old_gone follows). False: there is no
-  // candidate, or the instance is not to run any more; nothing follows.
+  // The ready candidate takes its place, the old one retires (old_gone follows). `why`: for people,
+  // may be empty. False: there is no candidate, or the instance is not to run any more; nothing
+  // follows.
   bool promote_candidate(const std::string& why = {});
   // Ends the candidate, if there is one. One that was started in place stays.
   void remove_candidate();

@@ -1,4 +1,5 @@
-// Instance: what gives way without cutting its connections: replacement in place, and retirement.
+// Instance: a second process beside the present one, replacement in place, and what gives way
+// without cutting its connections.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +9,86 @@
 #include "daemon/runtime/instance.h"
 
 namespace pmx {
+
+std::optional<std::string> Instance::start_candidate(std::shared_ptr<const AppSpec> spec) {
+  remove_candidate();
+  std::string failure;
+  candidate_ = spawn(*spec, Incarnation::Role::candidate, failure);
+  if (!candidate_) return failure;
+  candidate_spec_ = std::move(spec);
+  const bool old_was_ready = current_ && current_->ready;
+  // An app that never listens: running for so long is all one can ask.
+  arm_candidate_timer(*candidate_spec_, old_was_ready || candidate_spec_->wait_ready);
+  return std::nullopt;
+}
+
+void Instance::candidate_failed(const std::string& why) {
+  const std::string reason = why;
+  remove_candidate();
+  events_.candidate_failed(identity_.pm_id, reason);
+}
+
+void Instance::remove_candidate() {
+  in_place_after_ = 0;
+  candidate_timer_.cancel();
+  if (!candidate_) return;
+  set_role(*candidate_, Incarnation::Role::retiring);
+  retire(std::move(candidate_), StopPurpose::stop);
+}
+
+bool Instance::promote_candidate(const std::string& why) {
+  if (std::exchange(in_place_after_, 0) != 0) {
+    events_.old_gone(identity_.pm_id);
+    return true;
+  }
+  if (!candidate_) return false;
+  // The process is the new one's from here on, whatever happens next.
+  const InstanceStep step = fsm_.on(Replaced{candidate_->run.generation, why}, ports_.clock.now());
+  if (step.ignored) {
+    remove_candidate();
+    return false;
+  }
+  std::unique_ptr<Incarnation> old = std::exchange(current_, std::move(candidate_));
+  // First this, then the old one's role: a daemon that finds two current ones keeps the newer, one
+  // that finds none would have to start a third.
+  set_role(*current_, Incarnation::Role::current);
+  started_at_ = current_->started_at;
+  if (candidate_spec_) set_spec(std::exchange(candidate_spec_, nullptr));
+  // The new one is in rotation before the old one is out of it.
+  ports_.listeners.admit(identity_.app_id, current_->run);
+  if (old) {
+    replaced_ = old->run.generation;
+    set_role(*old, Incarnation::Role::retiring);
+    retire(std::move(old), StopPurpose::retire);
+  } else {
+    events_.old_gone(identity_.pm_id);
+  }
+  for (const InstanceEffect& effect : step.effects) perform(effect);
+  return true;
+}
+
+void Instance::retire(std::unique_ptr<Incarnation> incarnation, StopPurpose purpose) {
+  end_retired(*retiring_.emplace_back(std::move(incarnation)), purpose);
+}
+
+void Instance::end_retired(Incarnation& incarnation, StopPurpose purpose) {
+  ports_.listeners.retire(identity_.app_id, incarnation.run);
+  const std::uint32_t generation = incarnation.run.generation;
+  end(incarnation, purpose, [this, generation](bool gone, const std::string& reason) {
+    if (!gone)
+      ports_.log(fmt::format("{} ({}): the replaced process does not end: {}", spec_->name,
+                             identity_.pm_id, reason));
+    const auto entry = std::find_if(
+        retiring_.begin(), retiring_.end(),
+        [generation](const auto& candidate) { return candidate->run.generation == generation; });
+    if (entry != retiring_.end()) {
+      ports_.spawner.forget((*entry)->run);
+      retiring_.erase(entry);
+    }
+    if (generation == replaced_) events_.old_gone(identity_.pm_id);
+    events_.changed();
+  });
+}
 
 void Instance::retire_current() {
   const bool can_drain =

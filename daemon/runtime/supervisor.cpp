@@ -19,7 +19,7 @@ namespace pmx {
 Supervisor::Supervisor(Ports ports)
     : ports_(std::move(ports)),
       changed_(ports_.io),
-      upkeep_(ports_.io, [this](const std::string& task, const std::string& what) {
+      replacements_(ports_.io, [this](const std::string& task, const std::string& what) {
         ports_.log(fmt::format("{}: {}", task, what));
       }) {
   ports_.spawner.on_exit([this](const ProcessExit& exit) { on_exit(exit); });
@@ -419,7 +419,7 @@ awaitable<int> Supervisor::shut_down(bool forget) {
   } catch (const Error& error) {
     ports_.log(error.what());  // what does not end cannot keep the daemon
   }
-  co_await upkeep_.join();
+  co_await replacements_.join();
   if (forget) {
     co_await drain_and_drop(ids);
     co_await committed();

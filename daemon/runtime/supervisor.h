@@ -153,7 +153,7 @@ class Supervisor {
   std::uint64_t last_app_id_ = 0;
   int last_pm_id_ = -1;
   bool shutting_down_ = false;
-  TaskGroup upkeep_;
+  TaskGroup replacements_;            // begun by upkeep
   std::set<RollingReload*> reloads_;  // in progress or waiting for their turn, at most one per app
 };
 

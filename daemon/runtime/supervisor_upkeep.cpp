@@ -46,8 +46,8 @@ void Supervisor::restart_when_due(int pm_id, const std::string& why) {
   if (reload_of(instance->identity().app_id) != nullptr) return;
   ports_.log(fmt::format("{} ({}): {}", instance->spec().name, pm_id, why));
   if (shares_sockets(instance->spec())) {
-    upkeep_.spawn(fmt::format("{} ({}) could not be replaced", instance->spec().name, pm_id),
-                  replace({pm_id}, why));
+    replacements_.spawn(fmt::format("{} ({}) could not be replaced", instance->spec().name, pm_id),
+                        replace({pm_id}, why));
   } else {
     instance->restart_scheduled(why, false);
   }
@@ -68,7 +68,8 @@ void Supervisor::restart_all_when_due(std::uint64_t app_id, const std::string& w
     }
   }
   if (!rolling.empty())
-    upkeep_.spawn(fmt::format("{} could not be replaced", app.spec->name), replace(rolling, why));
+    replacements_.spawn(fmt::format("{} could not be replaced", app.spec->name),
+                        replace(rolling, why));
 }
 
 awaitable<void> Supervisor::replace(std::vector<int> pm_ids, std::string why) {
