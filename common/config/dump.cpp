@@ -93,6 +93,12 @@ Field limit(std::string_view name) {
           values::expected(ProcessLimits{}.*Member)};
 }
 
+// pm2 writes 0 where it was turned off.
+bool read_cron(const Json& in, AppSpec& spec) {
+  if (in == 0) return true;
+  return from_value(in, spec.cron_restart);
+}
+
 // Under pm2's names.
 const std::vector<Field>& pm2_fields() {
   static const std::vector<Field> fields{
@@ -120,7 +126,8 @@ const std::vector<Field>& pm2_fields() {
       field<&AppSpec::shutdown_with_message>("shutdown_with_message"),
       field<&AppSpec::treekill>("treekill"),
       field<&AppSpec::max_memory_restart>("max_memory_restart"),
-      field<&AppSpec::cron_restart>("cron_restart"),
+      {"cron_restart", [](const AppSpec& spec) { return to_value(spec.cron_restart); }, read_cron,
+       "a text, or 0"},
       field<&AppSpec::watch_delay>("watch_delay"),
       field<&AppSpec::user>("username"),
   };

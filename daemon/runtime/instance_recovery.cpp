@@ -149,6 +149,7 @@ void Instance::recover(const InstanceRecord& record, std::vector<AdoptedRun> run
     return;
   }
   admit_if_online();
+  update_upkeep();
   const InstanceStep step = fsm_.resume(ports_.clock.now());
   for (const InstanceEffect& effect : step.effects) perform(effect);
   if (missed) {

@@ -36,7 +36,7 @@ void Supervisor::recover(const StoredState& state, std::vector<AdoptedRun> runs)
     last_app_id_ = std::max(last_app_id_, record.id);
     try {
       update_upkeep(app);
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
       ports_.log(fmt::format("{}: {}", app.spec->name, error.what()));
     }
   }

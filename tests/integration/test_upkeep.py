@@ -31,6 +31,20 @@ class Memory(pmxtest.PmxTest):
         used = [int(line.split(" use ")[1].split()[0]) for line in self.home.daemon_log().splitlines() if " use " in line]
         self.assertLess(used[0], 60 + 80, used)  # 80 MiB/s, seen within a second
 
+    def test_daemon_killed_before(self):
+        """The next daemon watches over what it adopts."""
+        script = self.home.file("later.py", textwrap.dedent("""
+            import os, time
+            while not os.path.exists("go"): time.sleep(0.01)
+            kept = b"x" * (100 << 20)
+            time.sleep(1000)
+        """))
+        self.home.run("start", script, "--name", "later", "--max-memory-restart", "60M")
+        os.kill(self.home.daemon_pid, 9)
+        self.assertEqual(self.home.one("later")["pm2_env"]["restart_time"], 0)
+        self.home.file("go", "")
+        eventually(lambda: self.home.one("later")["pm2_env"]["restart_time"] >= 1, 30, "a restart")
+
     def test_tree_counts(self):
         """As with `npm start`: the shell is small, its child is not."""
         script = self.home.file("tree.sh", "python3 -c 'import time; kept = b\"x\" * (100 << 20); time.sleep(1000)'\nexit 0\n")

@@ -56,6 +56,24 @@ DumpEntry full_entry() {
   spec.rollback = false;
   spec.shutdown_with_message = true;
   spec.treekill = false;
+  spec.start_on_connection = true;
+  spec.restart = RestartMode::on_abnormal;
+  spec.success_exit_codes = {5};
+  spec.max_backoff = Millis{14};
+  spec.backoff_jitter = 15;
+  spec.restart_limit = 16;
+  spec.restart_window = Millis{17};
+  spec.retry_after = Millis{18};
+  spec.stop_steps = {{15, Millis{19}}, {3, Millis{20}}};
+  spec.max_memory_restart = 21;
+  spec.max_uptime = Millis{22};
+  spec.cron_restart = "0 4 * * *";
+  spec.time_zone = "Europe/Berlin";
+  spec.watch = true;
+  spec.watch_paths = {"/srv/a b"};
+  spec.ignore_watch = {"*.log"};
+  spec.watch_delay = Millis{23};
+  spec.limits = {{{"nofile", "1:2"}}, -3, "idle", "0-1", 500, "027", true, "me", "us", {"a", "b"}};
   spec.user = "me";
   entry.state = InstanceState::waiting_restart;
   entry.instance_number = 2;
@@ -158,7 +176,7 @@ TEST_CASE("pm2's own dump") {
     "args": ["-v"], "status": "online", "restart_time": 4, "created_at": null,
     "kill_timeout": "3000", "max_restarts": null, "stop_exit_codes": 3, "treekill": true,
     "pm_out_log_path": "/root/.pm2/logs/api-out-5.log", "pm_err_log_path": "/var/log/api-5.log",
-    "NODE_APP_INSTANCE": 1, "merge_logs": false, "watch": false, "axm_actions": [], "vizion": true, "pmx": true,
+    "NODE_APP_INSTANCE": 1, "merge_logs": false, "watch": false, "cron_restart": 0, "max_memory_restart": 1048576, "axm_actions": [], "vizion": true, "pmx": true,
     "env": {"PATH": "/bin", "PM2_HOME": "/root/.pm2", "PM2_USAGE": "CLI", "unique_id": "u",
             "NODE_APP_INSTANCE": 1, "api": {}, "PORT": 80}
   }])")
@@ -175,6 +193,8 @@ TEST_CASE("pm2's own dump") {
   CHECK(spec.kill_timeout == Millis(3000));
   CHECK(spec.max_restarts == AppSpec::kDefaultMaxRestarts);
   CHECK(spec.stop_exit_codes == std::vector<int>{3});
+  CHECK(spec.cron_restart.empty());
+  CHECK(spec.max_memory_restart == 1'048'576);
   CHECK(spec.env == Env{{"PATH", "/bin"}, {"PORT", "80"}});
   CHECK(spec.out_file.empty());
   CHECK(spec.error_file == "/var/log/api.log");

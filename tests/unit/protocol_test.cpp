@@ -69,6 +69,24 @@ AppSpec full_spec() {
   spec.rollback = false;
   spec.shutdown_with_message = true;
   spec.treekill = false;
+  spec.start_on_connection = true;
+  spec.restart = RestartMode::on_abnormal;
+  spec.success_exit_codes = {5};
+  spec.max_backoff = Millis{14};
+  spec.backoff_jitter = 15;
+  spec.restart_limit = 16;
+  spec.restart_window = Millis{17};
+  spec.retry_after = Millis{18};
+  spec.stop_steps = {{15, Millis{19}}, {3, Millis{20}}};
+  spec.max_memory_restart = 21;
+  spec.max_uptime = Millis{22};
+  spec.cron_restart = "0 4 * * *";
+  spec.time_zone = "Europe/Berlin";
+  spec.watch = true;
+  spec.watch_paths = {"/srv/a b"};
+  spec.ignore_watch = {"*.log"};
+  spec.watch_delay = Millis{23};
+  spec.limits = {{{"nofile", "1:2"}}, -3, "idle", "0-1", 500, "027", true, "me", "us", {"a", "b"}};
   spec.user = "me";
   return spec;
 }
@@ -94,6 +112,7 @@ InstanceStatus full_status() {
   status.last_exit = ExitStatus{ExitStatus::Kind::signalled, 11, true};
   status.cpu_percent = 12.5;
   status.memory_bytes = 1U << 30U;
+  status.watching = true;
   status.detail =
       InstanceStatus::Detail{full_spec(), "/o", "/e", "/p", "uuid", {"tcp 1.2.3.4:5, slots"}};
   return status;
