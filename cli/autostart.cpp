@@ -23,6 +23,7 @@
 
 #include "cli/running_keeper.h"
 #include "common/base/error.h"
+#include "common/sys/cgroup.h"
 
 namespace pmx::cli {
 namespace {
@@ -167,6 +168,8 @@ class KeeperStart {
     ready_.reset(pipe[0]);
     const UniqueFd write_end(pipe[1]);
 
+    // Not even an app's cgroup, if one has called us: it would be killed with that app.
+    sys::leave_run_cgroup();
     // Nothing of this shell may stay with the daemon: not its pipes, directory or signal settings.
     posix_spawn_file_actions_t actions{};
     posix_spawnattr_t attributes{};

@@ -1,6 +1,7 @@
 #include "cli/client.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -12,6 +13,7 @@
 #include <type_traits>
 
 #include "common/protocol/envelope.h"
+#include "common/sys/pidfd.h"
 #include "common/sys/unix_socket.h"
 
 namespace pmx::cli {
@@ -48,6 +50,14 @@ std::optional<Client> Client::connect(const std::string& socket_path) {
 void Client::limit_waiting(int seconds) {
   const timeval limit{.tv_sec = seconds, .tv_usec = 0};
   ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+}
+
+void Client::await_end_of_daemon(int limit) {
+  const UniqueFd daemon = sys::pidfd_open(sys::peer_pid(fd_.get()));
+  if (!daemon) return;
+  pollfd ended{.fd = daemon.get(), .events = POLLIN, .revents = 0};
+  while (::poll(&ended, 1, limit) < 0 && errno == EINTR) {
+  }
 }
 
 void Client::send(const std::string& line) {
@@ -136,6 +146,7 @@ std::optional<protocol::Logs::Response> Client::changed_log_files() {
       const protocol::Command::Request&, const OnProgress&);
 PMX_CALL(Ping)
 PMX_CALL(Start)
+PMX_CALL(Apply)
 PMX_CALL(Stop)
 PMX_CALL(Restart)
 PMX_CALL(Reload)

@@ -27,6 +27,11 @@ class Client {
   typename Command::Response call(const typename Command::Request& request,
                                   const OnProgress& on_progress = {});
 
+  // After Error(unavailable): waits for the end of the daemon at the other end, if it is dying. A
+  // process closes its sockets one by one: until then its socket may still take a connection, and
+  // drop it. `limit` in milliseconds.
+  void await_end_of_daemon(int limit);
+
   // Answers must come within this many seconds from now on, else call throws Error(timeout).
   void limit_waiting(int seconds);
 

@@ -9,7 +9,7 @@ namespace pmx::cli {
 namespace {
 
 // Options whose value is the next word: needed to tell `--name stop` from the command `stop`.
-constexpr std::array<std::string_view, 32> kWithValue = {"-n",
+constexpr std::array<std::string_view, 38> kWithValue = {"-n",
                                                          "--name",
                                                          "-i",
                                                          "--instances",
@@ -40,6 +40,12 @@ constexpr std::array<std::string_view, 32> kWithValue = {"-n",
                                                          "--instance-var",
                                                          "--env",
                                                          "--log-date-format",
+                                                         "--log-type",
+                                                         "--schedule",
+                                                         "--overlap",
+                                                         "--timeout",
+                                                         "--retries",
+                                                         "--retry-delay",
                                                          "--parallel"};
 
 bool takes_value(std::string_view word) {

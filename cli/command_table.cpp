@@ -11,6 +11,9 @@
 namespace pmx::cli {
 namespace {
 
+// Of the names of a command in the list of all.
+constexpr std::size_t kNamesWidth = 29;
+
 bool has_name(std::string_view names, std::string_view name) {
   while (!names.empty()) {
     const std::size_t end = std::min(names.find(' '), names.size());
@@ -27,9 +30,12 @@ const std::vector<Command>& all_commands() {
       {"start", "start <script|file.json|name|id|->... [-- app arguments]",
        "start apps and keep them running", run_start},
       {"stop", "stop <target>...", "stop apps, keep them in the list", run_stop},
-      {"restart", "restart <target>...", "stop and start again; start stopped ones", run_restart},
-      {"reload", "reload <target>...", "replace cluster workers without losing a request",
-       run_reload},
+      {"restart startOrRestart", "restart <target>...", "stop and start again; start stopped ones",
+       run_restart},
+      {"reload startOrReload gracefulReload startOrGracefulReload", "reload <target>...",
+       "replace cluster workers without losing a request", run_reload},
+      {"plan", "plan <file>", "what applying a configuration file would change", run_plan},
+      {"apply", "apply <file>", "bring apps to what a configuration file says", run_apply},
       {"delete del", "delete <target>...", "stop apps and forget them", run_delete},
       {"scale", "scale <name> <n|+n|-n|max>", "change the number of instances", run_scale},
       {"list ls l ps status", "list", "table of all apps", run_list},
@@ -48,6 +54,10 @@ const std::vector<Command>& all_commands() {
       {"resurrect", "resurrect", "start what dump.pmx lists and does not run", run_resurrect},
       {"ping", "ping", "is the daemon there? Starts none", run_ping},
       {"kill", "kill", "stop all apps and the daemon", run_kill},
+      {"update upgrade", "update", "replace the daemon by the installed one; apps run on",
+       run_update},
+      {"unit", "unit <run|stop>", "for systemd units: stay with the daemon; end it, keep the list",
+       run_unit},
   };
   return commands;
 }
@@ -62,10 +72,9 @@ const Command* find_command(std::string_view name) {
 
 bool is_missing_pm2_command(std::string_view name) {
   constexpr auto kMissing = std::to_array<std::string_view>(
-      {"startup", "unstartup", "monit",     "imonit",     "dash",   "dashboard",
-       "deploy",  "serve",     "expose",    "init",       "update", "report",
-       "install", "uninstall", "cleardump", "set",        "unset",  "get",
-       "conf",    "config",    "trigger",   "prettylist", "attach", "inspect"});
+      {"startup", "unstartup", "monit",  "imonit",  "dash",       "dashboard", "deploy", "serve",
+       "expose",  "init",      "report", "install", "uninstall",  "cleardump", "set",    "unset",
+       "get",     "conf",      "config", "trigger", "prettylist", "attach",    "inspect"});
   return std::find(kMissing.begin(), kMissing.end(), name) != kMissing.end();
 }
 
@@ -89,6 +98,8 @@ std::string full_help() {
     for (std::size_t at = names.find(' '); at != std::string::npos; at = names.find(' ', at + 2)) {
       names.replace(at, 1, ", ");
     }
+    while (names.size() > kNamesWidth && names.find(", ") != std::string::npos)
+      names.erase(names.rfind(", "));
     fmt::format_to(std::back_inserter(out), "  {:<30}{}\n", names, command.summary);
   }
   out +=

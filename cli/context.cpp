@@ -8,6 +8,12 @@
 #include "cli/render/list_table.h"
 
 namespace pmx::cli {
+namespace {
+
+constexpr int kDaemonEndsWithin =
+    2000;  // milliseconds; one that lives on is asked again all the same
+
+}  // namespace
 
 void Context::parse(Arguments& arguments) {
   arguments.parse();
@@ -41,6 +47,7 @@ protocol::List::Response Context::ask(const protocol::List::Request& request) {
   } catch (const Error& error) {
     if (error.code() != ErrorCode::unavailable) throw;
   }
+  first.await_end_of_daemon(kDaemonEndsWithin);
   client_.reset();
   return daemon().call<protocol::List>(request);
 }

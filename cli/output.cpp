@@ -8,6 +8,8 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <set>
+#include <string>
 
 #include "cli/render/list_table.h"
 #include "cli/render/text_width.h"
@@ -97,11 +99,22 @@ void Output::text(std::string_view text) const {
 void Output::list(const std::vector<InstanceStatus>& instances) const {
   if (silent_) return;
   write(stdout, list_table(instances, {width_, colours_, wall_now()}));
+  warn_of_watches(instances);
 }
 
 void Output::mini_list(const std::vector<InstanceStatus>& instances) const {
   if (silent_) return;
   write(stdout, cli::mini_list(instances, {width_, colours_, wall_now()}));
+  warn_of_watches(instances);
+}
+
+void Output::warn_of_watches(const std::vector<InstanceStatus>& instances) const {
+  std::set<std::string> told;  // instances of an app have the same
+  for (const InstanceStatus& one : instances) {
+    if (one.watch_problem.empty()) continue;
+    const std::string text = fmt::format("{}: watch: {}", one.name, one.watch_problem);
+    if (told.insert(text).second) warn(text);
+  }
 }
 
 void Output::table(const Table& table) const {

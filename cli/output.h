@@ -47,6 +47,8 @@ class Output {
   [[nodiscard]] bool silent() const { return silent_; }
 
  private:
+  void warn_of_watches(const std::vector<InstanceStatus>& instances) const;
+
   bool silent_ = false;
   bool colours_ = false;
   bool error_colours_ = false;

@@ -1,6 +1,7 @@
 #include "cli/running_keeper.h"
 
 #include <dirent.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cctype>
@@ -41,6 +42,14 @@ std::string command_line_of(const std::string& pid) {
 
 }  // namespace
 
+bool is_of_owner(pid_t pid, const std::string& home) {
+  struct stat directory {};
+  struct stat process {};
+  if (::stat(home.c_str(), &directory) != 0) return true;  // removed: nobody to compare with
+  const std::string entry = "/proc/" + std::to_string(pid);
+  return ::stat(entry.c_str(), &process) == 0 && process.st_uid == directory.st_uid;
+}
+
 UniqueFd find_running_keeper(const std::string& home) {
   const std::unique_ptr<DIR, CloseDirectory> directory(::opendir("/proc"));
   if (!directory) return {};
@@ -53,7 +62,9 @@ UniqueFd find_running_keeper(const std::string& home) {
     if (!is_keeper_of(command_line_of(pid), home)) continue;
     UniqueFd found = sys::pidfd_open(std::atoi(pid.c_str()));
     // Between reading and opening, the number may have passed on.
-    if (found && is_keeper_of(command_line_of(pid), home)) return found;
+    if (found && is_keeper_of(command_line_of(pid), home) &&
+        is_of_owner(std::atoi(pid.c_str()), home))
+      return found;
   }
   return {};
 }

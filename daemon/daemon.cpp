@@ -11,8 +11,10 @@
 #include <asio/signal_set.hpp>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "common/base/build_info.h"
@@ -21,6 +23,7 @@
 #include "common/sys/unix_socket.h"
 #include "daemon/cluster/listen_door.h"
 #include "daemon/cluster/node_channels.h"
+#include "daemon/cluster/seccomp_door.h"
 #include "daemon/control/control_server.h"
 #include "daemon/home.h"
 #include "daemon/keeper/wire.h"
@@ -29,11 +32,15 @@
 #include "daemon/os/keeper_link.h"
 #include "daemon/os/keeper_replacement.h"
 #include "daemon/os/listener_store.h"
+#include "daemon/os/notify_reader.h"
 #include "daemon/os/procfs_process_table.h"
+#include "daemon/os/run_cgroups.h"
+#include "daemon/os/socket_prober.h"
 #include "daemon/os/splice_log_sink.h"
 #include "daemon/os/sqlite_store.h"
 #include "daemon/os/system_clock.h"
 #include "daemon/os/timerfd_wall_timer.h"
+#include "daemon/os/tree_watch_thread.h"
 #include "daemon/os/uuid.h"
 #include "daemon/os/zone_file.h"
 #include "daemon/runtime/supervisor.h"
@@ -44,7 +51,8 @@ namespace pmx {
 namespace {
 
 constexpr int kDoorBacklog = 1024;
-constexpr int kExitForNewKeeper = 75;  // any code but kExitShutdown and kExitRefused: started again
+// Any code but kExitShutdown and kExitRefused: started again.
+constexpr int kExitToStartAgain = 75;
 
 // One line in pmx.log, which is our stderr.
 void log_line(const std::string& text) {
@@ -63,6 +71,12 @@ mode_t present_umask() {
 }
 
 // Declared in the order of need: destroyed in reverse.
+// For those who want their processes where they are.
+bool wants_cgroups() {
+  const char* const wish = std::getenv("PMX_CGROUP");
+  return wish == nullptr || std::string_view(wish) != "off";
+}
+
 class Daemon {
  public:
   explicit Daemon(DaemonOptions options)
@@ -72,13 +86,18 @@ class Daemon {
         link_(io_, std::move(options_.link)),
         store_(options_.paths.database(), poster(), log_line),
         logs_(poster(), log_line),
-        spawner_(io_, link_, {options_.open_files, present_umask()}),
+        cgroups_(options_.paths.home(), wants_cgroups()),
+        spawner_(io_, link_, cgroups_, {options_.open_files, present_umask()}),
         sockets_(link_,
                  [this](std::uint64_t app_id, const std::string& key) {
                    channels_.handout().attendance_changed(app_id, key);
                  }),
         channels_(io_, sockets_.listeners()),
-        processes_(io_, clock_, keeper_pid_),
+        binds_(io_, sockets_.listeners(), bind_events()),
+        notifies_(io_),
+        prober_(io_, sockets_.listeners()),
+        processes_(io_, clock_, keeper_pid_, cgroups_),
+        files_(poster()),
         tasks_(io_, [](const std::string& task,
                        const std::string& what) { log_line(fmt::format("{}: {}", task, what)); }),
         signals_(io_, SIGTERM, SIGINT, SIGUSR2),
@@ -101,6 +120,7 @@ class Daemon {
     server_ = std::make_unique<ControlServer>(io_, home_.listen(), *context_);
     server_->start();
     watch_home();
+    signals_.add(SIGUSR1);
     wait_for_signal();
     link_.ready();
     tell_starter("ready\n");
@@ -128,7 +148,11 @@ class Daemon {
             .logs = logs_,
             .listeners = sockets_.listeners(),
             .channels = channels_,
+            .binds = binds_,
+            .notifies = notifies_,
+            .prober = prober_,
             .processes = processes_,
+            .files = files_,
             .home = paths.home(),
             .preload_library = preload_library(),
             .listen_socket = paths.listen_socket(),
@@ -181,11 +205,28 @@ class Daemon {
     door_->start();
   }
 
+  SeccompDoor::Events bind_events() {
+    return {
+        .who = [this](RunId run, int port) -> std::optional<BindCaller> {
+          const auto asker = supervisor_->asker(run, port);
+          if (!asker) return std::nullopt;
+          return BindCaller{asker->app_id, asker->run, asker->balance};
+        },
+        .on_listening = [this](RunId run) { supervisor_->now_listens(run); },
+        .on_problem = [this](RunId run,
+                             const std::string& text) { supervisor_->socket_problem(run, text); }};
+  }
+
   void wait_for_signal() {
     signals_.async_wait([this](const std::error_code& error, int number) {
       if (error) return;
       if (number == SIGUSR2) {
         logs_.reopen([] {});
+        wait_for_signal();
+        return;
+      }
+      if (number == SIGUSR1) {
+        make_room();
         wait_for_signal();
         return;
       }
@@ -269,6 +310,17 @@ class Daemon {
     io_.stop();
   }
 
+  // `pmx update`: the keeper starts the daemon that is installed now. SIGUSR1 because without this
+  // handler its default does nearly the same: an older daemon is replaced by it too.
+  void make_room() {
+    if (ending_) return;
+    log_line("asked to make room for another daemon");
+    store_.commit([this] {
+      home_.hand_over();
+      ::_exit(kExitToStartAgain);
+    });
+  }
+
   void keeper_lost() {
     log_line("the keeper has died; starting another one");
     store_.commit([this] {
@@ -283,7 +335,7 @@ class Daemon {
       // From here on like after any crash: the new keeper starts the next daemon, which adopts
       // everything.
       home_.hand_over();
-      ::_exit(kExitForNewKeeper);
+      ::_exit(kExitToStartAgain);
     });
   }
 
@@ -295,10 +347,15 @@ class Daemon {
   KeeperLink link_;
   SqliteStore store_;
   SpliceLogSink logs_;
+  RunCgroups cgroups_;
   CloneSpawner spawner_;
   ListenerStore sockets_;
   NodeChannels channels_;
+  SeccompDoor binds_;
+  NotifyReader notifies_;
+  SocketProber prober_;
   ProcfsProcessTable processes_;
+  TreeWatchThread files_;
   TaskGroup tasks_;
   asio::signal_set signals_;
   HomeWatch watch_;

@@ -48,11 +48,8 @@ std::pair<std::string, std::vector<std::string>> command_of_worker(
 }
 
 std::string find_preload_library(const std::string& own_directory) {
-  for (const char* place : {"/", "/../" PMX_LIBRARY_DIRECTORY "/pmx/", "/../lib/pmx/"}) {
-    const std::string path = own_directory + place + "libpmx-listen.so";
-    if (::access(path.c_str(), R_OK) == 0) return path;
-  }
-  return {};
+  std::string path = own_directory + "/libpmx-listen.so";
+  return ::access(path.c_str(), R_OK) == 0 ? path : std::string();
 }
 
 }  // namespace pmx

@@ -15,8 +15,7 @@ namespace pmx {
 std::pair<std::string, std::vector<std::string>> command_of_worker(const AppSpec& spec, int number,
                                                                    const std::string& drain_script);
 
-// libpmx-listen.so: beside the programs when they are built, in the library directory when they are
-// installed. Empty: nowhere.
+// libpmx-listen.so: beside the programs. Empty: it is not there.
 std::string find_preload_library(const std::string& own_directory);
 
 }  // namespace pmx

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The one list of what pmx needs from Debian or Ubuntu, and the way to install what is missing of it.
-# Usage: sh packaging/dependencies.sh [--list] quickstart|tests
+# Usage: sh packaging/dependencies.sh [--list] quickstart|tests|deb
 # PMX_SKIP_PACKAGES=1: touch nothing; the tools are there already (other systems, containers without apt).
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -12,6 +12,9 @@ build_packages="g++ cmake ninja-build libasio-dev libcli11-dev nlohmann-json3-de
 # What the integration tests call: a load generator, certificates and the means to fetch other versions of Node, another language.
 test_packages="wrk openssl ca-certificates ruby"
 
+# What packaging/deb.sh calls.
+deb_packages="debhelper dpkg-dev"
+
 list_only=false
 if [ "${1:-}" = --list ]; then
   list_only=true
@@ -20,10 +23,11 @@ fi
 case "${1:-}" in
   quickstart) packages=$build_packages ;;
   tests) packages="$build_packages $test_packages" ;;
-  *) fail "usage: sh packaging/dependencies.sh [--list] quickstart|tests" ;;
+  deb) packages="$build_packages $deb_packages" ;;
+  *) fail "usage: sh packaging/dependencies.sh [--list] quickstart|tests|deb" ;;
 esac
 # The example is a Node program. Debian 12 has Node 18; whichever `node` is already on PATH is as good.
-command -v node >/dev/null 2>&1 || packages="$packages nodejs"
+[ "$1" = deb ] || command -v node >/dev/null 2>&1 || packages="$packages nodejs"
 # shellcheck disable=SC2086,SC2116  # on one line
 packages=$(echo $packages)
 

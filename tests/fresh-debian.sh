@@ -4,11 +4,11 @@
 #   DIRECTORY      where the Debian root is made; it must not exist; removed again if all went well
 #   --uncommitted  test the files as they lie here, instead of a clone of HEAD
 #   COMMAND        what to run in the checkout; default: quickstart twice, its --clean, then the tests
-# Environment: MIRROR        a Debian mirror; default: the one this machine's apt uses
-#              BASE_ARCHIVE  a tar file that keeps the bare root for the next time; made if missing
+# Environment: MIRROR and BASE_ARCHIVE, see tests/support/debian_root.sh
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$root/packaging/say.sh"
+. "$root/tests/support/debian_root.sh"
 
 [ $# -ge 1 ] || fail "usage: sh tests/fresh-debian.sh DIRECTORY [--uncommitted] [COMMAND]"
 [ "$(id -u)" = 0 ] || fail "a chroot is made: run this as root"
@@ -26,25 +26,6 @@ for tool in debootstrap unshare git tar; do
   command -v "$tool" >/dev/null 2>&1 || fail "$tool is missing; try: apt-get install debootstrap util-linux git tar"
 done
 
-# The first Debian archive in apt's configuration, of either format; not the one for security updates.
-mirror_of_this_machine() {
-  cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
-    sed -n -e 's/^deb \(\[[^]]*\] \)\{0,1\}\(http[^ ]*\).*/\2/p' -e 's/^URIs: *\(http[^ ]*\).*/\1/p' |
-    grep '/debian/*$' | head -n 1
-}
-
-make_root() {
-  mkdir -p "$debian"
-  if [ -n "${BASE_ARCHIVE:-}" ] && [ -f "$BASE_ARCHIVE" ]; then
-    tar -C "$debian" -xf "$BASE_ARCHIVE"
-    return
-  fi
-  mirror=${MIRROR:-$(mirror_of_this_machine)}
-  [ -n "$mirror" ] || fail "no Debian mirror found in /etc/apt; name one: MIRROR=http://... sh tests/fresh-debian.sh"
-  progress "debootstrap" debootstrap --variant=minbase --include=git,ca-certificates bookworm "$debian" "$mirror"
-  [ -z "${BASE_ARCHIVE:-}" ] || tar -C "$debian" -cf "$BASE_ARCHIVE" .
-}
-
 copy_checkout() {
   if $uncommitted; then
     mkdir "$debian/root/pmx"
@@ -56,8 +37,7 @@ copy_checkout() {
 }
 
 step "A Debian 12 with nothing but git in $debian"
-make_root
-cp /etc/resolv.conf "$debian/etc/resolv.conf"
+make_debian_root "$debian"
 copy_checkout
 
 step "In it: $command"

@@ -33,7 +33,7 @@ step "What is needed to build and test"
 sh packaging/dependencies.sh tests
 good "everything is installed"
 
-step "Other versions of Node, to test cluster mode with"
+step "Other versions of Node, Deno and Bun, to test cluster mode with"
 progress "download" python3 tests/support/node_versions.py build/nodes
 good "what could be had is in build/nodes"
 
@@ -43,7 +43,7 @@ build asan
 build release --target pmx pmxd pmx-keeper pmx_testapp
 
 # Under the sanitizers: unit, component, golden and lint tests, and the integration tests that drive most of the daemon.
-run_tests asan -E '^integration_(config|declared_sockets|fleet|harness|home_removed|logs|reload|restart_policy|save|seeds|start_fork)(_|$)'
+run_tests asan -E '^integration_(any_language|balance|config|declared_sockets|dependencies|fleet|harness|home_removed|logs|reload|restart_policy|save|seeds|start_fork|stop)(_|$)'
 run_tests release -L 'integration|faults'
 
 step "Result"

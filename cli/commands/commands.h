@@ -7,6 +7,7 @@
 
 namespace pmx::cli {
 
+int run_apply(Context& context, Arguments& arguments);
 int run_delete(Context& context, Arguments& arguments);
 int run_describe(Context& context, Arguments& arguments);
 int run_env(Context& context, Arguments& arguments);
@@ -17,6 +18,7 @@ int run_kill(Context& context, Arguments& arguments);
 int run_list(Context& context, Arguments& arguments);
 int run_logs(Context& context, Arguments& arguments);
 int run_pid(Context& context, Arguments& arguments);
+int run_plan(Context& context, Arguments& arguments);
 int run_ping(Context& context, Arguments& arguments);
 int run_reload(Context& context, Arguments& arguments);
 int run_reload_logs(Context& context, Arguments& arguments);
@@ -28,5 +30,7 @@ int run_scale(Context& context, Arguments& arguments);
 int run_send_signal(Context& context, Arguments& arguments);
 int run_start(Context& context, Arguments& arguments);
 int run_stop(Context& context, Arguments& arguments);
+int run_unit(Context& context, Arguments& arguments);
+int run_update(Context& context, Arguments& arguments);
 
 }  // namespace pmx::cli

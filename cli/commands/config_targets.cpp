@@ -5,8 +5,9 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "cli/commands/targets.h"
+#include "cli/config/config_file.h"
 #include "common/base/text.h"
-#include "common/config/ecosystem.h"
 #include "common/config/words.h"
 
 namespace pmx::cli {
@@ -34,6 +35,8 @@ std::vector<LaunchRequest> apps_of(Context& context, const std::string& target,
                                            .environment = current_environment(),
                                            .env_name = env_name});
   for (const std::string& warning : file.warnings) context.output.warn(warning);
+  const std::string origin = absolute_if_file(target);
+  for (LaunchRequest& app : file.apps) app.options.origin = origin;
   if (!only) return std::move(file.apps);
 
   const std::vector<std::string> wanted = names_in(*only);

@@ -10,7 +10,7 @@
 
 namespace pmx::cli {
 
-// A configuration file by its name (pm2-surface 5, rules 1 and 2), or "-" for JSON on stdin.
+// A configuration file by its name (pm2-surface 5, rules 1 and 2), or "-" for standard input.
 bool is_config_target(const std::string& target);
 
 // The apps of a file or of stdin. `only`: names separated by commas or blanks; none: all.

@@ -1,8 +1,7 @@
 // pmx restart and reload.
 #include <fmt/format.h>
 
-#include <set>
-
+#include "cli/commands/apply.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/config_targets.h"
 #include "cli/commands/targets.h"
@@ -37,34 +36,31 @@ bool act_on_instances(Context& context, const std::string& verb, const std::stri
   return report_errored(context, act_on(context, verb, target, act));
 }
 
-// Acts on those of the file's apps that exist and starts the others.
-bool act_on_file(Context& context, const std::string& verb, const std::string& file,
-                 const Options& options, const std::function<Act(std::optional<Env>)>& make_act) {
-  std::set<std::string> existing;
-  for (const InstanceStatus& one : context.list_all()) existing.insert(one.name);
-  std::vector<LaunchRequest> apps = apps_of(context, file, options.only, options.env_name);
-  std::vector<LaunchRequest> missing;
-  for (const LaunchRequest& app : apps) {
-    if (existing.count(app.options.name) == 0) missing.push_back(app);
-  }
+// Brings the file's apps to all that it says: those that exist by `action`, the others by a start.
+bool act_on_file(Context& context, const std::string& file, const Options& options,
+                 PlanStep::Action action, const ApplyOptions& how) {
   bool all_well = true;
-  std::vector<AppSpec> specs = specs_of(context, missing, all_well);
-  for (LaunchRequest& app : apps) {
-    const std::string& name = app.options.name;
-    if (existing.count(name) == 0) continue;
-    all_well = act_on_instances(context, verb, name, make_act(std::move(app.env))) && all_well;
+  std::vector<AppSpec> specs =
+      specs_of(context, apps_of(context, file, options.only, options.env_name), all_well);
+  std::vector<PlanStep> plan = make_plan(std::move(specs), context.list_all(true),
+                                         {.update_env = options.update_env, .prune = {}});
+  for (PlanStep& step : plan) {
+    const bool must_restart = step.action == PlanStep::Action::restart && !step.changes.empty();
+    if (step.action != PlanStep::Action::start && !must_restart && !step.rests)
+      step.action = action;
   }
-  if (!specs.empty()) all_well = start_apps(context, std::move(specs), false, true) && all_well;
-  return all_well;
+  announce(context, plan);
+  return carry_out(context, std::move(plan), how) && all_well;
 }
 
 int act_on_all(Context& context, const std::string& verb, const Options& options,
+               PlanStep::Action action, const ApplyOptions& how,
                const std::function<Act(std::optional<Env>)>& make_act) {
   std::optional<Env> env;
   if (options.update_env) env = current_environment();
   for (const std::string& target : options.targets) {
     const bool well = is_config_target(target)
-                          ? act_on_file(context, verb, target, options, make_act)
+                          ? act_on_file(context, target, options, action, how)
                           : act_on_instances(context, verb, target, make_act(env));
     if (!well) return 1;
   }
@@ -74,12 +70,19 @@ int act_on_all(Context& context, const std::string& verb, const Options& options
 }  // namespace
 
 int run_restart(Context& context, Arguments& arguments) {
+  bool no_wait = false;
+  arguments.flag("--no-wait", no_wait, "do not wait until it is ready");
   const Options options = parse(context, arguments);
-  const int code = act_on_all(context, "Restarting", options, [&](std::optional<Env> env) -> Act {
-    return [&context, env = std::move(env)](const std::string& target) {
-      return context.daemon().call<protocol::Restart>({.target = target, .env = env});
+  ApplyOptions how;
+  how.wait = !no_wait;
+  const auto restart = [&](std::optional<Env> env) -> Act {
+    return [&context, env = std::move(env), no_wait](const std::string& target) {
+      return context.daemon().call<protocol::Restart>(
+          {.target = target, .env = env, .wait = !no_wait});
     };
-  });
+  };
+  const int code =
+      act_on_all(context, "Restarting", options, PlanStep::Action::restart, how, restart);
   context.show_list();
   return code;
 }
@@ -95,7 +98,10 @@ int run_reload(Context& context, Arguments& arguments) {
   if (parallel && *parallel < 1)
     throw Error(ErrorCode::invalid_request, fmt::format("--parallel {} is not possible", *parallel),
                 "at least 1 new process is started at a time");
-  return act_on_all(context, "Reloading", options, [&](std::optional<Env> env) -> Act {
+  ApplyOptions how;
+  how.parallel = parallel;
+  if (no_rollback) how.rollback = false;
+  const auto reload = [&](std::optional<Env> env) -> Act {
     protocol::Reload::Request request;
     request.env = std::move(env);
     request.parallel = parallel;
@@ -108,7 +114,8 @@ int run_reload(Context& context, Arguments& arguments) {
                 fmt::format("[{}]({}) {}", progress.name, progress.pm_id, progress.text));
           });
     };
-  });
+  };
+  return act_on_all(context, "Reloading", options, PlanStep::Action::reload, how, reload);
 }
 
 }  // namespace pmx::cli

@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
-#include <iterator>
-#include <set>
 
+#include "cli/commands/apply.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/config_targets.h"
 #include "cli/commands/start_options.h"
@@ -15,52 +15,48 @@
 namespace pmx::cli {
 namespace {
 
-constexpr const char* kDefaultFile = "ecosystem.config.json";
+// What `pmx start` alone looks for, in this order.
+constexpr auto kDefaultFiles = std::to_array<const char*>(
+    {"ecosystem.config.js", "ecosystem.config.cjs", "ecosystem.config.mjs", "ecosystem.config.json",
+     "ecosystem.json", "ecosystem.yaml", "ecosystem.yml", "ecosystem.toml"});
 
 bool is_number(const std::string& text) {
   return !text.empty() && std::all_of(text.begin(), text.end(),
                                       [](unsigned char c) { return std::isdigit(c) != 0; });
 }
 
-// An app of these states is restarted; the daemon's Start would call it already running.
-bool is_running(InstanceState state) {
-  return state != InstanceState::stopped && state != InstanceState::errored;
-}
-
 bool start_existing(Context& context, const std::string& target, const StartOptions& options) {
   std::optional<Env> env;
   if (options.update_env) env = current_environment();
   const auto started = act_on(context, "Starting", target, [&](const std::string& one) {
-    return context.daemon().call<protocol::Restart>({.target = one, .env = env});
+    return context.daemon().call<protocol::Restart>(
+        {.target = one, .env = env, .wait = !options.no_wait});
   });
   return report_errored(context, started);
 }
 
-// Apps of a file that run are restarted with the file's environment, the others started.
+// Apps of a file that run are restarted with all that the file says, the others started.
 bool start_file(Context& context, const std::string& file, const StartOptions& options) {
-  std::set<std::string> running;
-  for (const InstanceStatus& one : context.list_all()) {
-    if (is_running(one.state)) running.insert(one.name);
-  }
-  const auto is_to_restart = [&](const LaunchRequest& app) {
-    return !options.force && running.count(app.options.name) != 0;
-  };
+  // First: what is wrong with a file needs no daemon to be told.
   const std::vector<LaunchRequest> apps =
       apps_of(context, file, options.only, options.env_name.value_or(""));
-  std::vector<LaunchRequest> missing;
-  std::remove_copy_if(apps.begin(), apps.end(), std::back_inserter(missing), is_to_restart);
   bool all_well = true;
-  std::vector<AppSpec> specs = specs_of(context, missing, all_well);
-  for (const LaunchRequest& app : apps) {
-    if (!is_to_restart(app)) continue;
-    const auto restarted =
-        act_on(context, "Restarting", app.options.name, [&](const std::string& one) {
-          return context.daemon().call<protocol::Restart>({.target = one, .env = app.env});
-        });
-    all_well = report_errored(context, restarted) && all_well;
-  }
+  std::vector<AppSpec> specs = specs_of(context, apps, all_well);
   if (specs.empty()) return all_well;
-  return start_apps(context, std::move(specs), options.force, !options.no_autostart) && all_well;
+  if (options.force)
+    return start_apps(context, std::move(specs), true, !options.no_autostart, !options.no_wait) &&
+           all_well;
+  std::vector<PlanStep> plan = make_plan(std::move(specs), context.list_all(true),
+                                         {.update_env = options.update_env, .prune = {}});
+  for (PlanStep& step : plan) {
+    if (step.action != PlanStep::Action::start && !step.rests)
+      step.action = PlanStep::Action::restart;
+  }
+  announce(context, plan);
+  ApplyOptions how;
+  how.autostart = !options.no_autostart;
+  how.wait = !options.no_wait;
+  return carry_out(context, std::move(plan), how) && all_well;
 }
 
 bool start_one(Context& context, const std::string& target, const StartOptions& options,
@@ -74,8 +70,9 @@ bool start_one(Context& context, const std::string& target, const StartOptions& 
   if (target == "all")
     throw Error(ErrorCode::not_found, "no app is in the list", "pmx start app.js adds one");
   std::vector<AppSpec> apps;
-  apps.push_back(make_app_spec(launch_request(options, target, app_args)));
-  return start_apps(context, std::move(apps), options.force, !options.no_autostart);
+  apps.push_back(spec_of(context, launch_request(options, target, app_args)));
+  return start_apps(context, std::move(apps), options.force, !options.no_autostart,
+                    !options.no_wait);
 }
 
 }  // namespace
@@ -85,12 +82,15 @@ int run_start(Context& context, Arguments& arguments) {
   options.declare(arguments);
   context.parse(arguments);
   if (options.targets.empty()) {
-    if (absolute_if_file(kDefaultFile).empty()) {
+    const auto* const found =
+        std::find_if(kDefaultFiles.begin(), kDefaultFiles.end(),
+                     [](const char* file) { return !absolute_if_file(file).empty(); });
+    if (found == kDefaultFiles.end()) {
       throw Error(ErrorCode::not_found,
-                  fmt::format("nothing to start, and no {} here", kDefaultFile),
+                  fmt::format("nothing to start, and no {} here", kDefaultFiles.front()),
                   "pmx start app.js, or pmx start apps.json");
     }
-    options.targets.emplace_back(kDefaultFile);
+    options.targets.emplace_back(*found);
   }
   bool all_well = true;
   for (const std::string& target : options.targets) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "cli/context.h"
+#include "common/base/date_pattern.h"
 #include "common/config/words.h"
 
 namespace pmx::cli {
@@ -31,11 +32,7 @@ void set_name(const char* option, const std::optional<std::string>& text, T& out
 
 // As pm2: a bare number is seconds, here only.
 Millis watch_delay_of(const std::string& text) {
-  const bool milliseconds = text.ends_with("ms");
-  const bool bare = parse_integer(text).has_value();
-  const auto delay = parse_duration(milliseconds ? text.substr(0, text.size() - 2)
-                                    : bare       ? text + "s"
-                                                 : text);
+  const auto delay = parse_duration(parse_integer(text).has_value() ? text + "s" : text);
   if (!delay)
     throw UsageError(fmt::format("--watch-delay {}: not a time", text), "1 (seconds), 500ms, 2s");
   return *delay;
@@ -60,6 +57,9 @@ void StartOptions::declare(Arguments& arguments) {
   arguments.flag("--no-autorestart", no_autorestart, "let it end when it ends");
   arguments.flag("--no-autostart", no_autostart, "only put it into the list, stopped");
   arguments.flag("--no-treekill", no_treekill, "stop the process itself only, not its children");
+  arguments.text("--kill-mode", kill_mode, "MODE", "what a stop ends: tree, group or leader");
+  arguments.text("--stop-command", stop_command, "COMMAND",
+                 "of the shell, before the first signal");
   arguments.text("--restart-delay", restart_delay, "TIME",
                  "wait before each restart: 500 (ms), 5s, 1m");
   arguments.text("--exp-backoff-restart-delay", exp_backoff_restart_delay, "TIME",
@@ -71,7 +71,7 @@ void StartOptions::declare(Arguments& arguments) {
   arguments.text("--listen-timeout", listen_timeout, "TIME", "to become ready (3000)");
   arguments.text("--balance", balance, "POLICY", "of shared ports: slots, shared or rr");
   arguments.text("--bind-via", bind_via, "WAY",
-                 "how programs that are not Node share ports: auto, preload or none");
+                 "how programs that are not Node share ports: auto, preload, seccomp or none");
   arguments.list("--listen", listen, "SOCKET",
                  "bind it for the app: tcp:ADDRESS:PORT, unix:PATH, udp:ADDRESS:PORT");
   arguments.flag("--start-on-connection", start_on_connection,
@@ -83,10 +83,33 @@ void StartOptions::declare(Arguments& arguments) {
   arguments.text("--min-ready", min_ready, "TIME",
                  "a reloaded process stays ready so long before the old one goes");
   arguments.flag("--wait-ready", wait_ready, "online when the app sends \"ready\" on its channel");
+  arguments.text(
+      "--ready", ready, "PROBE",
+      "online when this succeeds: http://:8080/path, tcp:8080, exec:COMMAND, notify, ...");
+  arguments.text("--ready-timeout", ready_timeout, "TIME", "for --ready, else it has failed (30s)");
+  arguments.flag("--no-wait", no_wait, "do not wait until it is ready");
+  arguments.text("--health", health, "PROBE",
+                 "asked again and again; an unhealthy instance is replaced");
+  arguments.text("--health-interval", health_interval, "TIME", "between two questions (10s)");
+  arguments.text("--health-timeout", health_timeout, "TIME", "for an answer (5s)");
+  arguments.number("--health-retries", health_retries, "N", "bad answers in a row (3)");
+  arguments.text("--health-action", health_action, "WHAT", "restart or report");
   arguments.flag("--shutdown-with-message", shutdown_with_message,
                  "stop by the message \"shutdown\" instead of SIGINT");
   arguments.text("--max-memory-restart", max_memory_restart, "SIZE",
                  "replace it when its processes use more: 200M, 1.5G");
+  arguments.flag("--time", time, "the time before each line of its logs");
+  arguments.text("--log-date-format", log_date_format, "FORMAT", "the same, like \"HH:mm:ss.SSS\"");
+  arguments.text("--log-type", log_type, "TYPE", "json: each line of its logs is an object");
+  arguments.flag("--disable-logs", disable_logs, "keep no logs of it");
+  arguments.flag("--job", job, "its end is no crash");
+  arguments.text("--schedule", schedule, "CRON", "a job that runs at these times: \"0 3 * * *\"");
+  arguments.text("--overlap", overlap, "WHAT",
+                 "a run is due while one goes on: skip, queue or replace");
+  arguments.flag("--catch-up", catch_up, "one run makes up for times that were missed");
+  arguments.text("--timeout", timeout, "TIME", "a job's run is stopped after it");
+  arguments.number("--retries", retries, "N", "of a job's run that has failed");
+  arguments.text("--retry-delay", retry_delay, "TIME", "before each of them (1s)");
   arguments.text("--max-uptime", max_uptime, "TIME", "replace it after so long, not all at once");
   arguments.text("-c,--cron-restart,--cron", cron_restart, "FIELDS",
                  "restart at these times, as \"0 4 * * *\"; 0: never");
@@ -95,6 +118,8 @@ void StartOptions::declare(Arguments& arguments) {
                            "restart when files change, below the working directory or =PATH");
   arguments.list("--ignore-watch", ignore_watch, "PATTERN", "not these, as in a .gitignore");
   arguments.text("--watch-delay", watch_delay, "TIME", "wait for more changes: 1 (s), 500ms");
+  arguments.list("--depends-on", depends_on, "APP",
+                 "start when that is ready, or :started, :healthy, :completed, :completed_ok");
   arguments.text("-u,--uid,--user", uid, "USER", "run it as this user (for a daemon of root)");
   arguments.text("--gid", gid, "GROUP", "and this group");
   arguments.flag("-f,--force", force, "a second copy of what already runs");
@@ -124,7 +149,10 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
   spec.error_file = options.error_file.value_or("");
   if (options.merge_logs) spec.merge_logs = true;
   spec.autorestart = !options.no_autorestart;
-  spec.treekill = !options.no_treekill;
+  if (options.no_treekill) spec.kill_mode = KillMode::leader;
+  set_name("--kill-mode", options.kill_mode, spec.kill_mode, kill_mode_from,
+           "tree, group or leader");
+  spec.stop_command = options.stop_command.value_or("");
   spec.wait_ready = options.wait_ready;
   spec.shutdown_with_message = options.shutdown_with_message;
   if (options.max_restarts) {
@@ -146,10 +174,19 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
   set_duration("--min-uptime", options.min_uptime, spec.min_uptime);
   set_duration("--kill-timeout", options.kill_timeout, spec.kill_timeout);
   set_duration("--listen-timeout", options.listen_timeout, spec.listen_timeout);
+  spec.ready.probe = options.ready.value_or("");
+  set_duration("--ready-timeout", options.ready_timeout, spec.ready.timeout);
+  spec.health.probe = options.health.value_or("");
+  set_duration("--health-interval", options.health_interval, spec.health.interval);
+  set_duration("--health-timeout", options.health_timeout, spec.health.timeout);
+  if (options.health_retries) spec.health.retries = *options.health_retries;
+  set_name("--health-action", options.health_action, spec.health.action, health_action_from,
+           "restart or report");
   set_duration("--drain-timeout", options.drain_timeout, spec.drain_timeout);
   set_duration("--min-ready", options.min_ready, spec.min_ready);
   set_name("--balance", options.balance, spec.balance, balance_from, "slots, shared or rr");
-  set_name("--bind-via", options.bind_via, spec.bind_via, bind_via_from, "auto, preload or none");
+  set_name("--bind-via", options.bind_via, spec.bind_via, bind_via_from,
+           "auto, preload, seccomp or none");
   spec.increment_var = options.increment_var.value_or("");
   spec.listen = options.listen;
   spec.start_on_connection = options.start_on_connection;
@@ -170,6 +207,26 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
   if (options.watch && !options.watch->empty()) spec.watch_paths = {*options.watch};
   spec.ignore_watch = options.ignore_watch;
   if (options.watch_delay) spec.watch_delay = watch_delay_of(*options.watch_delay);
+  spec.depends_on = options.depends_on;
+  if (options.time) spec.log_date_format = kLogTime;
+  if (options.log_date_format) spec.log_date_format = *options.log_date_format;
+  if (options.log_type) {
+    if (*options.log_type != "json" && *options.log_type != "raw")
+      throw UsageError(fmt::format("--log-type {}: expected json or raw", *options.log_type));
+    if (*options.log_type == "json") spec.log_type = "json";
+  }
+  if (options.disable_logs) spec.out_file = spec.error_file = "/dev/null";
+  request.is_job = options.job || options.schedule;
+  request.job.schedule = options.schedule.value_or("");
+  set_name("--overlap", options.overlap, request.job.overlap, overlap_from,
+           "skip, queue or replace");
+  if (options.catch_up) request.job.catch_up = CatchUp::one;
+  set_duration("--timeout", options.timeout, request.job.timeout);
+  if (options.retries) {
+    if (*options.retries < 0) throw UsageError("--retries must not be negative");
+    request.job.retries = *options.retries;
+  }
+  set_duration("--retry-delay", options.retry_delay, request.job.retry_delay);
   spec.limits.uid = options.uid.value_or("");
   spec.limits.gid = options.gid.value_or("");
   return request;

@@ -12,13 +12,15 @@ namespace pmx::cli {
 
 struct StartOptions {
   std::vector<std::string> targets;
-  std::optional<std::string> name, interpreter, interpreter_args, cwd, name_space, out_file,
-      error_file, instances, stop_exit_codes, restart_delay, exp_backoff_restart_delay, min_uptime,
-      kill_timeout, listen_timeout, drain_timeout, min_ready, balance, bind_via, increment_var,
-      only, env_name, max_memory_restart, max_uptime, cron_restart, time_zone, watch, watch_delay,
-      uid, gid;
-  std::vector<std::string> listen, ignore_watch;
-  std::optional<int> max_restarts;
+  std::optional<std::string> kill_mode, stop_command, name, interpreter, interpreter_args, cwd,
+      name_space, out_file, error_file, instances, stop_exit_codes, restart_delay,
+      exp_backoff_restart_delay, min_uptime, kill_timeout, listen_timeout, drain_timeout, min_ready,
+      balance, bind_via, increment_var, only, env_name, max_memory_restart, max_uptime,
+      cron_restart, time_zone, watch, watch_delay, uid, gid, ready, ready_timeout, health,
+      health_interval, health_timeout, health_action, schedule, overlap, timeout, retry_delay,
+      log_date_format, log_type;
+  std::vector<std::string> listen, ignore_watch, depends_on;
+  std::optional<int> max_restarts, health_retries, retries;
   bool merge_logs = false;
   bool no_autorestart = false;
   bool no_autostart = false;
@@ -28,7 +30,12 @@ struct StartOptions {
   bool shutdown_with_message = false;
   bool force = false;
   bool execute_command = false;
+  bool time = false;
+  bool disable_logs = false;
+  bool job = false;
+  bool catch_up = false;
   bool update_env = false;
+  bool no_wait = false;
 
   void declare(Arguments& arguments);
 };

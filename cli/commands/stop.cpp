@@ -8,7 +8,9 @@ namespace pmx::cli {
 int run_stop(Context& context, Arguments& arguments) {
   std::vector<std::string> targets;
   std::optional<std::string> only;
+  bool watch = false;
   arguments.words("target", targets, 1, Arguments::kAny);
+  arguments.flag("--watch", watch, "accepted for pm2's sake: a stop ends watching anyway");
   arguments.text("--only", only, "NAMES", "of a configuration file: these apps only");
   context.parse(arguments);
   for (const std::string& target : expand_config_files(context, targets, only)) {

@@ -53,14 +53,15 @@ std::vector<InstanceStatus> act_on(Context& context, const std::string& verb,
   return std::move(response.instances);
 }
 
-bool start_apps(Context& context, std::vector<AppSpec> apps, bool force, bool autostart) {
+bool start_apps(Context& context, std::vector<AppSpec> apps, bool force, bool autostart,
+                bool wait) {
   for (const AppSpec& app : apps) {
     context.output.info(fmt::format(
         "{} {} in {}_mode ({} instance{})", autostart ? "Starting" : "Adding, stopped,", app.script,
         to_string(app.exec_mode), app.instances, app.instances == 1 ? "" : "s"));
   }
   const auto started = context.daemon().call<protocol::Start>(
-      {.apps = std::move(apps), .force = force, .autostart = autostart});
+      {.apps = std::move(apps), .force = force, .autostart = autostart, .wait = wait});
   bool all_well = true;
   for (const protocol::Start::Outcome& outcome : started.outcomes) {
     if (outcome.error.empty()) {
@@ -73,12 +74,22 @@ bool start_apps(Context& context, std::vector<AppSpec> apps, bool force, bool au
   return all_well;
 }
 
+AppSpec spec_of(Context& context, const LaunchRequest& app) {
+  AppSpec spec = make_app_spec(app);
+  const std::string remark = app.exec_mode ? std::string() : sharing_remark(spec);
+  if (!remark.empty())
+    context.output.remark(fmt::format(
+        "{}. {}--listen passes them a socket, if it takes LISTEN_FDS; -x means copies", remark,
+        seccomp_would_share(spec) ? "--bind-via seccomp has them share what they bind; " : ""));
+  return spec;
+}
+
 std::vector<AppSpec> specs_of(Context& context, const std::vector<LaunchRequest>& apps,
                               bool& all_well) {
   std::vector<AppSpec> specs;
   for (const LaunchRequest& app : apps) {
     try {
-      specs.push_back(make_app_spec(app));
+      specs.push_back(spec_of(context, app));
     } catch (const Error& error) {
       context.output.error(fmt::format("[{}] {}", app.options.name, error.what()), error.hint());
       all_well = false;

@@ -22,7 +22,11 @@ std::vector<InstanceStatus> act_on(Context& context, const std::string& verb,
                                    const std::string& target, const Act& act);
 
 // Start for `apps`, all in one request; prints each outcome. False if one failed.
-bool start_apps(Context& context, std::vector<AppSpec> apps, bool force, bool autostart);
+bool start_apps(Context& context, std::vector<AppSpec> apps, bool force, bool autostart,
+                bool wait = true);
+
+// The spec of an app; says so if its instances do not share ports and were not asked to leave it.
+AppSpec spec_of(Context& context, const LaunchRequest& app);
 
 // The specs of those apps that can be started; prints an error for each other one and clears
 // `all_well`.

@@ -6,7 +6,7 @@
 #include <chrono>
 #include <utility>
 
-#include "cli/log_view/date_pattern.h"
+#include "common/base/date_pattern.h"
 
 namespace pmx {
 namespace {

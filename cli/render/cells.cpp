@@ -50,8 +50,14 @@ Cell uptime_cell(const InstanceStatus& status, WallMillis now) {
   return {uptime_text(now - status.started_at)};
 }
 
-Cell state_cell(InstanceState state) {
+Cell state_cell(const InstanceStatus& status) {
+  const InstanceState state = status.state;
   Colour colour = Colour::red;
+  if (state == InstanceState::online &&
+      (status.health == Health::degraded || status.health == Health::unhealthy)) {
+    return {std::string(to_string(status.health)),
+            status.health == Health::degraded ? Colour::yellow : Colour::red};
+  }
   if (state == InstanceState::online) colour = Colour::green;
   if (state == InstanceState::launching) colour = Colour::blue;
   return {std::string(to_string(state)), colour};

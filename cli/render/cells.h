@@ -19,7 +19,8 @@ std::string memory_text(std::uint64_t bytes);
 std::string time_text(WallMillis wall);
 
 Cell uptime_cell(const InstanceStatus& status, WallMillis now);
-Cell state_cell(InstanceState state);
+// With its health where that is not good: "unhealthy".
+Cell state_cell(const InstanceStatus& status);
 Cell pid_cell(const InstanceStatus& status);
 
 }  // namespace pmx::cli

@@ -11,6 +11,7 @@
 #include "cli/render/table.h"
 #include "cli/render/text_width.h"
 #include "common/config/launch.h"
+#include "common/model/door.h"
 #include "common/model/signal_name.h"
 
 namespace pmx::cli {
@@ -122,9 +123,41 @@ void add_limits(Rows& rows, const ProcessLimits& limits) {
   if (limits.oom_score_adj) rows.add("oom score adj", std::to_string(*limits.oom_score_adj));
   if (!limits.umask.empty()) rows.add("umask", limits.umask);
   if (limits.no_new_privileges) rows.add("no new privileges", "yes");
+  if (!limits.cpu_max.empty()) rows.add("cpu max", limits.cpu_max);
+  if (limits.memory_high > 0) rows.add("memory high", memory_text(limits.memory_high));
+  if (limits.memory_max > 0) rows.add("memory max", memory_text(limits.memory_max));
+  if (limits.pids_max) rows.add("pids max", std::to_string(*limits.pids_max));
+  if (limits.io_weight) rows.add("io weight", std::to_string(*limits.io_weight));
   if (!limits.uid.empty()) rows.add("user", limits.uid);
   if (!limits.gid.empty()) rows.add("group", limits.gid);
   if (!limits.groups.empty()) rows.add("groups", fmt::format("{}", fmt::join(limits.groups, ", ")));
+}
+
+void add_job(Rows& rows, const JobSpec& job, const std::string& time_zone) {
+  rows.add("job", job.schedule.empty()
+                      ? "one run"
+                      : job.schedule + (time_zone.empty() ? "" : " in " + time_zone));
+  if (!job.schedule.empty()) {
+    rows.add("overlap", std::string(to_string(job.overlap)));
+    rows.add("missed times", job.catch_up == CatchUp::one ? "one run makes up" : "left out");
+  }
+  if (job.timeout.count() > 0) rows.add("timeout", milliseconds(job.timeout));
+  if (job.retries > 0)
+    rows.add("retries", fmt::format("{}, {} apart", job.retries, milliseconds(job.retry_delay)));
+}
+
+std::string_view sharing_way(Door door) {
+  switch (door) {
+    case Door::node:
+      return "Node's cluster protocol";
+    case Door::preload:
+      return "libpmx-listen.so (LD_PRELOAD)";
+    case Door::seccomp:
+      return "seccomp notification of bind and listen";
+    case Door::none:
+      break;
+  }
+  return {};
 }
 
 void add_policy(Rows& rows, const AppSpec& spec) {
@@ -147,12 +180,38 @@ void add_policy(Rows& rows, const AppSpec& spec) {
              fmt::format("{} within {}", spec.restart_limit, milliseconds(spec.restart_window)));
   if (spec.retry_after.count() > 0) rows.add("retry after", milliseconds(spec.retry_after));
   rows.add("kill timeout", milliseconds(spec.kill_timeout));
-  if (spec.wait_ready) rows.add("wait ready", "yes, at most " + milliseconds(spec.listen_timeout));
+  if (!spec.ready.probe.empty()) {
+    rows.add("ready when",
+             fmt::format("{}, at most {}{}", spec.ready.probe, milliseconds(spec.ready.timeout),
+                         spec.ready.on_timeout == ReadyTimeoutAction::online
+                             ? ", then online all the same"
+                             : ""));
+  } else if (spec.wait_ready) {
+    rows.add("wait ready", "yes, at most " + milliseconds(spec.listen_timeout));
+  }
+  if (!spec.health.probe.empty())
+    rows.add("health check",
+             fmt::format("{}, every {}, at most {}, {} bad ones in a row: {}", spec.health.probe,
+                         milliseconds(spec.health.interval), milliseconds(spec.health.timeout),
+                         spec.health.retries, to_string(spec.health.action)));
   if (spec.exec_mode == ExecMode::cluster)
     rows.add("balance", std::string(to_string(spec.balance)));
+  const std::string_view way = sharing_way(door_of(spec));
+  const std::string remark = sharing_remark(spec);
+  if (!way.empty()) rows.add("shares ports by", std::string(way));
+  if (!remark.empty()) {
+    rows.add("shares no ports",
+             remark + (seccomp_would_share(spec) ? "; bind_via \"seccomp\" changes that" : ""));
+  }
+  if (!spec.depends_on.empty())
+    rows.add("depends on", fmt::format("{}", fmt::join(spec.depends_on, ", ")));
+  if (!spec.restart_with.empty())
+    rows.add("requires", fmt::format("{}", fmt::join(spec.restart_with, ", ")));
   if (!spec.listen.empty()) rows.add("listen", fmt::format("{}", fmt::join(spec.listen, ", ")));
   if (spec.shutdown_with_message) rows.add("shutdown with message", "yes");
-  if (!spec.treekill) rows.add("tree kill", "no");
+  if (spec.kill_mode != KillMode::tree)
+    rows.add("kill mode", std::string(to_string(spec.kill_mode)));
+  if (!spec.stop_command.empty()) rows.add("stop command", spec.stop_command);
   for (const StopSignal& step : spec.stop_steps)
     rows.add("stop step", signal_name(step.number) + ", " + milliseconds(step.wait));
   if (spec.max_memory_restart > 0)
@@ -161,10 +220,16 @@ void add_policy(Rows& rows, const AppSpec& spec) {
   if (!spec.cron_restart.empty())
     rows.add("cron restart",
              spec.cron_restart + (spec.time_zone.empty() ? "" : " in " + spec.time_zone));
+  if (!spec.log_date_format.empty()) rows.add("log date format", spec.log_date_format);
+  if (!spec.log_type.empty()) rows.add("log type", spec.log_type);
+  if (spec.job) add_job(rows, *spec.job, spec.time_zone);
   if (spec.watch)
     rows.add("watch", spec.watch_paths.empty()
                           ? spec.cwd
                           : fmt::format("{}", fmt::join(spec.watch_paths, ", ")));
+  if (!spec.ignore_watch.empty())
+    rows.add("ignore watch", fmt::format("{}", fmt::join(spec.ignore_watch, ", ")));
+  if (spec.watch_delay.count() > 0) rows.add("watch delay", milliseconds(spec.watch_delay));
   add_limits(rows, spec.limits);
 }
 
@@ -178,10 +243,14 @@ std::string command_line_of(const AppSpec& spec) {
 }
 
 std::string describe(const InstanceStatus& one, const ListStyle& style) {
-  const Cell state = state_cell(one.state);
+  const Cell state = state_cell(one);
   Rows rows;
   rows.add("status", state.text, state.colour);
   if (!one.reason.empty()) rows.add("reason", one.reason);
+  if (one.health != Health::unknown)
+    rows.add("health", std::string(to_string(one.health)) +
+                           (one.health_text.empty() ? "" : ": " + one.health_text));
+  if (!one.said.empty()) rows.add("says", one.said);
   rows.add("name", one.name);
   rows.add("namespace", one.name_space);
   rows.add("version", or_not_known(one.version));
@@ -210,9 +279,12 @@ std::string describe(const InstanceStatus& one, const ListStyle& style) {
     rows.add("instance",
              fmt::format("{}={} of {}", spec.instance_var, one.instance_number, spec.instances));
     add_policy(rows, spec);
+    if (!one.detail->tree_by.empty()) rows.add("process tree by", one.detail->tree_by);
     for (const std::string& socket : one.detail->sockets) rows.add("socket", socket);
   }
-  rows.add("watch & reload", "no");
+  rows.add("watch & reload", yes_no(one.watching));
+  if (one.next_run) rows.add("next run", time_text(*one.next_run));
+  if (!one.watch_problem.empty()) rows.add("watch problem", one.watch_problem, Colour::yellow);
   rows.add("created at", time_text(one.created_at));
   rows.add("user", or_not_known(one.user));
 

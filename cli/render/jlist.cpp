@@ -50,6 +50,11 @@ void add_limits(Json& json, const ProcessLimits& limits) {
   if (limits.oom_score_adj) json["oom_score_adj"] = *limits.oom_score_adj;
   if (!limits.umask.empty()) json["umask"] = limits.umask;
   if (limits.no_new_privileges) json["no_new_privs"] = true;
+  if (!limits.cpu_max.empty()) json["cpu_max"] = limits.cpu_max;
+  if (limits.memory_high > 0) json["memory_high"] = limits.memory_high;
+  if (limits.memory_max > 0) json["memory_max"] = limits.memory_max;
+  if (limits.pids_max) json["pids_max"] = *limits.pids_max;
+  if (limits.io_weight) json["io_weight"] = *limits.io_weight;
   if (!limits.uid.empty()) json["uid"] = limits.uid;
   if (!limits.gid.empty()) json["gid"] = limits.gid;
   if (!limits.groups.empty()) json["groups"] = limits.groups;
@@ -64,11 +69,26 @@ void add_spec(Json& json, const AppSpec& spec) {
   json["node_args"] = spec.interpreter_args;
   if (!spec.args.empty()) json["args"] = spec.args;
   json["autorestart"] = spec.autorestart;
-  json["treekill"] = spec.treekill;
+  json["treekill"] = spec.kill_mode != KillMode::leader;
+  if (spec.kill_mode == KillMode::group) json["kill_mode"] = to_string(spec.kill_mode);
+  if (!spec.stop_command.empty()) json["stop_command"] = spec.stop_command;
   json["merge_logs"] =
       spec.merge_logs.value_or(spec.exec_mode == ExecMode::fork && !spec.instances_given);
   json["wait_ready"] = spec.wait_ready;
   json["shutdown_with_message"] = spec.shutdown_with_message;
+  if (!spec.ready.probe.empty()) {
+    json["ready"] = spec.ready.probe;
+    json["ready_timeout"] = spec.ready.timeout.count();
+    json["ready_timeout_action"] = to_string(spec.ready.on_timeout);
+  }
+  if (!spec.health.probe.empty()) {
+    json["health"] = spec.health.probe;
+    json["health_interval"] = spec.health.interval.count();
+    json["health_timeout"] = spec.health.timeout.count();
+    json["health_retries"] = spec.health.retries;
+    json["health_start_period"] = spec.health.start_period.count();
+    json["health_action"] = to_string(spec.health.action);
+  }
   json["kill_timeout"] = spec.kill_timeout.count();
   json["listen_timeout"] = spec.listen_timeout.count();
   json["max_restarts"] = spec.max_restarts;
@@ -91,7 +111,21 @@ void add_spec(Json& json, const AppSpec& spec) {
   if (spec.max_uptime.count() > 0) json["max_uptime"] = spec.max_uptime.count();
   if (!spec.cron_restart.empty()) json["cron_restart"] = spec.cron_restart;
   if (!spec.time_zone.empty()) json["time_zone"] = spec.time_zone;
+  if (spec.job) {
+    json["type"] = "job";
+    json["schedule"] = spec.job->schedule;
+    json["overlap"] = to_string(spec.job->overlap);
+    json["catch_up"] = spec.job->catch_up == CatchUp::one;
+    json["timeout"] = spec.job->timeout.count();
+    json["retries"] = spec.job->retries;
+    json["retry_delay"] = spec.job->retry_delay.count();
+  }
+  if (!spec.log_date_format.empty()) json["log_date_format"] = spec.log_date_format;
+  if (!spec.log_type.empty()) json["log_type"] = spec.log_type;
   if (!spec.watch_paths.empty()) json["watch_paths"] = spec.watch_paths;
+  if (!spec.restart_with.empty()) json["requires"] = spec.restart_with;
+  if (!spec.origin.empty()) json["origin"] = spec.origin;
+  if (!spec.depends_on.empty()) json["depends_on"] = spec.depends_on;
   if (!spec.ignore_watch.empty()) json["ignore_watch"] = spec.ignore_watch;
   if (spec.watch_delay.count() > 0) json["watch_delay"] = spec.watch_delay.count();
   add_limits(json, spec.limits);
@@ -119,6 +153,13 @@ Json pm2_env(const InstanceStatus& one) {
   json["exec_mode"] = one.exec_mode == ExecMode::cluster ? "cluster_mode" : "fork_mode";
   json["username"] = one.user;
   json["watch"] = one.watching;
+  if (!one.watch_problem.empty()) json["watch_problem"] = one.watch_problem;
+  if (one.next_run) json["next_run"] = *one.next_run;
+  if (one.health != Health::unknown) {
+    json["health_status"] = to_string(one.health);
+    json["health_text"] = one.health_text;
+  }
+  if (!one.said.empty()) json["status_text"] = one.said;
   add_exit(json, one.last_exit);
   if (one.detail) {
     add_spec(json, one.detail->spec);

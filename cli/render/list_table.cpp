@@ -49,7 +49,7 @@ Table full_layout(const std::vector<InstanceStatus>& instances, WallMillis now) 
                pid_cell(one),
                uptime_cell(one, now),
                {fmt::format("{}", one.restarts)},
-               state_cell(one.state),
+               state_cell(one),
                {cpu_text(one.cpu_percent)},
                {memory_text(one.memory_bytes)},
                {one.user},
@@ -71,7 +71,7 @@ Table condensed_layout(const std::vector<InstanceStatus>& instances) {
                {one.name},
                {std::string(to_string(one.exec_mode))},
                {fmt::format("{}", one.restarts)},
-               state_cell(one.state),
+               state_cell(one),
                {cpu_text(one.cpu_percent)},
                {memory_text(one.memory_bytes)}});
   }
@@ -87,7 +87,7 @@ Table mini_layout(const std::vector<InstanceStatus>& instances) {
   for (const InstanceStatus& one : instances) {
     table.add({id_cell(one),
                {one.name},
-               state_cell(one.state),
+               state_cell(one),
                {cpu_text(one.cpu_percent)},
                {memory_text(one.memory_bytes)}});
   }
@@ -125,7 +125,7 @@ std::string mini_list(const std::vector<InstanceStatus>& instances, const ListSt
     line("uptime", uptime_cell(one, style.now).text);
     line("memory usage", memory_text(one.memory_bytes));
     if (one.detail) line("error log", printable(one.detail->error_path));
-    line("watching", "no");
+    line("watching", one.watching ? "yes" : "no");
     if (one.detail) line("PID file", printable(one.detail->pid_path));
     out += '\n';
   }

@@ -32,6 +32,11 @@ Json to_value(const Env& value) { return value; }
 Json to_value(Millis value) { return value.count(); }
 Json to_value(Balance value) { return std::string(to_string(value)); }
 Json to_value(RestartMode value) { return std::string(to_string(value)); }
+Json to_value(KillMode value) { return std::string(to_string(value)); }
+Json to_value(ReadyTimeoutAction value) { return std::string(to_string(value)); }
+Json to_value(Overlap value) { return std::string(to_string(value)); }
+Json to_value(CatchUp value) { return std::string(to_string(value)); }
+Json to_value(HealthAction value) { return std::string(to_string(value)); }
 Json to_value(BindVia value) { return std::string(to_string(value)); }
 Json to_value(const std::vector<StopSignal>& steps) {
   Json list = Json::array();
@@ -86,6 +91,13 @@ Field field(std::string_view name) {
           values::expected(AppSpec{}.*Member)};
 }
 
+template <auto Part, auto Member>
+Field check(std::string_view name) {
+  return {name, [](const AppSpec& spec) { return to_value((spec.*Part).*Member); },
+          [](const Json& in, AppSpec& spec) { return from_value(in, (spec.*Part).*Member); },
+          values::expected((AppSpec{}.*Part).*Member)};
+}
+
 template <auto Member>
 Field limit(std::string_view name) {
   return {name, [](const AppSpec& spec) { return to_value(spec.limits.*Member); },
@@ -97,6 +109,50 @@ Field limit(std::string_view name) {
 bool read_cron(const Json& in, AppSpec& spec) {
   if (in == 0) return true;
   return from_value(in, spec.cron_restart);
+}
+
+bool read_treekill(const Json& in, AppSpec& spec) {
+  bool whole = true;
+  if (!from_value(in, whole)) return false;
+  if (!whole) spec.kill_mode = KillMode::leader;
+  return true;
+}
+
+template <class Visit>
+bool each_field(JobSpec& job, Visit visit) {
+  return visit("schedule", job.schedule) && visit("overlap", job.overlap) &&
+         visit("catch_up", job.catch_up) && visit("timeout", job.timeout) &&
+         visit("retries", job.retries) && visit("retry_delay", job.retry_delay);
+}
+
+Json write_own_env(const AppSpec& spec) {
+  return to_value(std::vector<std::string>(spec.own_env.begin(), spec.own_env.end()));
+}
+
+bool read_own_env(const Json& in, AppSpec& spec) {
+  std::vector<std::string> names;
+  if (!from_value(in, names)) return false;
+  spec.own_env = {names.begin(), names.end()};
+  return true;
+}
+
+Json write_job(const AppSpec& spec) {
+  if (!spec.job) return nullptr;
+  JobSpec job = *spec.job;
+  Json out = Json::object();
+  each_field(job, [&](const char* name, const auto& value) {
+    out[name] = to_value(value);
+    return true;
+  });
+  return out;
+}
+
+bool read_job(const Json& in, AppSpec& spec) {
+  if (!in.is_object()) return false;
+  return each_field(spec.job.emplace(), [&](const char* name, auto& value) {
+    const auto found = in.find(name);
+    return found == in.end() || found->is_null() || from_value(*found, value);
+  });
 }
 
 // Under pm2's names.
@@ -124,7 +180,8 @@ const std::vector<Field>& pm2_fields() {
       field<&AppSpec::listen_timeout>("listen_timeout"),
       field<&AppSpec::wait_ready>("wait_ready"),
       field<&AppSpec::shutdown_with_message>("shutdown_with_message"),
-      field<&AppSpec::treekill>("treekill"),
+      {"treekill", [](const AppSpec& spec) { return Json(spec.kill_mode != KillMode::leader); },
+       read_treekill, values::expected(bool{})},
       field<&AppSpec::max_memory_restart>("max_memory_restart"),
       {"cron_restart", [](const AppSpec& spec) { return to_value(spec.cron_restart); }, read_cron,
        "a text, or 0"},
@@ -146,12 +203,23 @@ const std::vector<Field>& own_fields() {
       field<&AppSpec::bind_via>("bind_via"),
       field<&AppSpec::listen>("listen"),
       field<&AppSpec::start_on_connection>("start_on_connection"),
+      check<&AppSpec::ready, &ReadyCheck::probe>("ready"),
+      check<&AppSpec::ready, &ReadyCheck::timeout>("ready_timeout"),
+      check<&AppSpec::ready, &ReadyCheck::on_timeout>("ready_timeout_action"),
+      check<&AppSpec::health, &HealthCheck::probe>("health"),
+      check<&AppSpec::health, &HealthCheck::interval>("health_interval"),
+      check<&AppSpec::health, &HealthCheck::timeout>("health_timeout"),
+      check<&AppSpec::health, &HealthCheck::retries>("health_retries"),
+      check<&AppSpec::health, &HealthCheck::start_period>("health_start_period"),
+      check<&AppSpec::health, &HealthCheck::action>("health_action"),
       field<&AppSpec::drain_timeout>("drain_timeout"),
       field<&AppSpec::min_ready>("min_ready"),
       field<&AppSpec::max_surge>("max_surge"),
       field<&AppSpec::max_unavailable>("max_unavailable"),
       field<&AppSpec::rollback>("rollback"),
       field<&AppSpec::stop_steps>("stop_steps"),
+      field<&AppSpec::kill_mode>("kill_mode"),
+      field<&AppSpec::stop_command>("stop_command"),
       field<&AppSpec::restart>("restart"),
       field<&AppSpec::success_exit_codes>("success_exit_codes"),
       field<&AppSpec::max_backoff>("max_backoff"),
@@ -164,6 +232,12 @@ const std::vector<Field>& own_fields() {
       field<&AppSpec::watch>("watch"),
       field<&AppSpec::watch_paths>("watch_paths"),
       field<&AppSpec::ignore_watch>("ignore_watch"),
+      field<&AppSpec::depends_on>("depends_on"),
+      field<&AppSpec::restart_with>("requires"),
+      field<&AppSpec::log_date_format>("log_date_format"),
+      field<&AppSpec::log_type>("log_type"),
+      field<&AppSpec::origin>("origin"),
+      {"own_env", write_own_env, read_own_env, "a list of texts"},
       limit<&ProcessLimits::rlimits>("limits"),
       limit<&ProcessLimits::nice>("nice"),
       limit<&ProcessLimits::io_priority>("ionice"),
@@ -174,6 +248,12 @@ const std::vector<Field>& own_fields() {
       limit<&ProcessLimits::uid>("uid"),
       limit<&ProcessLimits::gid>("gid"),
       limit<&ProcessLimits::groups>("groups"),
+      limit<&ProcessLimits::cpu_max>("cpu_max"),
+      limit<&ProcessLimits::memory_max>("memory_max"),
+      limit<&ProcessLimits::memory_high>("memory_high"),
+      limit<&ProcessLimits::pids_max>("pids_max"),
+      limit<&ProcessLimits::io_weight>("io_weight"),
+      {"job", write_job, read_job, "an object"},
   };
   return fields;
 }

@@ -5,10 +5,12 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "common/base/date_pattern.h"
 #include "common/base/error.h"
 #include "common/base/text.h"
 #include "common/config/cpu_count.h"
 #include "common/config/json_values.h"
+#include "common/config/words.h"
 
 namespace pmx {
 namespace {
@@ -41,12 +43,34 @@ bool set_instances(const Json& value, LaunchRequest& app) {
   return true;
 }
 
+template <auto Part, auto Member>
+constexpr EcosystemKey check(std::string_view name) {
+  return {name,
+          {},
+          values::expected((AppSpec{}.*Part).*Member),
+          [](const Json& value, LaunchRequest& app) {
+            return values::read(value, (app.options.*Part).*Member);
+          }};
+}
+
 template <auto Member>
 constexpr EcosystemKey limit(std::string_view name, std::string_view aliases = {}) {
   return {name, aliases, values::expected(ProcessLimits{}.*Member),
           [](const Json& value, LaunchRequest& app) {
             return values::read(value, app.options.limits.*Member);
           }};
+}
+
+template <auto Member>
+constexpr EcosystemKey job(std::string_view name) {
+  return {name, {}, values::expected(JobSpec{}.*Member), [](const Json& value, LaunchRequest& app) {
+            return values::read(value, app.job.*Member);
+          }};
+}
+
+bool set_type(const Json& value, LaunchRequest& app) {
+  app.is_job = value == "job";
+  return app.is_job || value == "service";
 }
 
 // A user or group: its name or number.
@@ -68,6 +92,40 @@ bool set_watch(const Json& value, LaunchRequest& app) {
   if (values::read(value, options.watch)) return true;
   options.watch = values::read(value, options.watch_paths);
   return options.watch;
+}
+
+bool set_treekill(const Json& value, LaunchRequest& app) {
+  bool whole = true;
+  if (!values::read(value, whole)) return false;
+  app.options.kill_mode = whole ? KillMode::tree : KillMode::leader;
+  return true;
+}
+
+bool set_time(const Json& value, LaunchRequest& app) {
+  bool wanted = false;
+  if (!values::read(value, wanted)) return false;
+  if (wanted && app.options.log_date_format.empty()) app.options.log_date_format = kLogTime;
+  return true;
+}
+
+bool set_log_type(const Json& value, LaunchRequest& app) {
+  app.options.log_type = value == "json" ? "json" : "";
+  return value == "json" || value == "raw";
+}
+
+bool set_disable_logs(const Json& value, LaunchRequest& app) {
+  bool wanted = false;
+  if (!values::read(value, wanted)) return false;
+  if (wanted) app.options.out_file = app.options.error_file = "/dev/null";
+  return true;
+}
+
+// As in pm2: what most programs look for.
+bool set_port(const Json& value, LaunchRequest& app) {
+  int port = 0;
+  if (!values::read(value, port) || port < 1 || port > 65535) return false;
+  app.env.try_emplace("PORT", std::to_string(port));
+  return true;
 }
 
 // 0 turns it off, as in pm2.
@@ -93,6 +151,13 @@ const std::vector<EcosystemKey>& keys() {
       option<&AppSpec::interpreter_args>("interpreter_args", "node_args"),
       option<&AppSpec::instance_var>("instance_var"),
       option<&AppSpec::increment_var>("increment_var"),
+      {"type", "", "\"service\" or \"job\"", set_type},
+      job<&JobSpec::schedule>("schedule"),
+      job<&JobSpec::overlap>("overlap"),
+      job<&JobSpec::catch_up>("catch_up"),
+      job<&JobSpec::timeout>("timeout"),
+      job<&JobSpec::retries>("retries"),
+      job<&JobSpec::retry_delay>("retry_delay"),
       option<&AppSpec::balance>("balance"),
       option<&AppSpec::bind_via>("bind_via"),
       option<&AppSpec::listen>("listen"),
@@ -100,6 +165,11 @@ const std::vector<EcosystemKey>& keys() {
       option<&AppSpec::out_file>("out_file", "out output out_log"),
       option<&AppSpec::error_file>("error_file", "error err err_file err_log"),
       option<&AppSpec::merge_logs>("merge_logs", "combine_logs"),
+      option<&AppSpec::log_date_format>("log_date_format"),
+      {"time", "", values::expected(bool{}), set_time},
+      {"log_type", "", "\"json\" or \"raw\"", set_log_type},
+      {"disable_logs", "", values::expected(bool{}), set_disable_logs},
+      {"port", "", "a number from 1 to 65535", set_port},
       option<&AppSpec::autorestart>("autorestart"),
       option<&AppSpec::max_restarts>("max_restarts"),
       option<&AppSpec::min_uptime>("min_uptime"),
@@ -116,13 +186,24 @@ const std::vector<EcosystemKey>& keys() {
       option<&AppSpec::kill_timeout>("kill_timeout"),
       option<&AppSpec::listen_timeout>("listen_timeout"),
       option<&AppSpec::wait_ready>("wait_ready"),
+      check<&AppSpec::ready, &ReadyCheck::probe>("ready"),
+      check<&AppSpec::ready, &ReadyCheck::timeout>("ready_timeout"),
+      check<&AppSpec::ready, &ReadyCheck::on_timeout>("ready_timeout_action"),
+      check<&AppSpec::health, &HealthCheck::probe>("health"),
+      check<&AppSpec::health, &HealthCheck::interval>("health_interval"),
+      check<&AppSpec::health, &HealthCheck::timeout>("health_timeout"),
+      check<&AppSpec::health, &HealthCheck::retries>("health_retries"),
+      check<&AppSpec::health, &HealthCheck::start_period>("health_start_period"),
+      check<&AppSpec::health, &HealthCheck::action>("health_action"),
       option<&AppSpec::drain_timeout>("drain_timeout"),
       option<&AppSpec::min_ready>("min_ready"),
       option<&AppSpec::max_surge>("max_surge"),
       option<&AppSpec::max_unavailable>("max_unavailable"),
       option<&AppSpec::rollback>("rollback"),
       option<&AppSpec::shutdown_with_message>("shutdown_with_message"),
-      option<&AppSpec::treekill>("treekill"),
+      {"treekill", "", values::expected(bool{}), set_treekill},
+      option<&AppSpec::kill_mode>("kill_mode"),
+      option<&AppSpec::stop_command>("stop_command"),
       option<&AppSpec::stop_steps>("stop_steps"),
       option<&AppSpec::max_memory_restart>("max_memory_restart"),
       option<&AppSpec::max_uptime>("max_uptime"),
@@ -130,6 +211,8 @@ const std::vector<EcosystemKey>& keys() {
       option<&AppSpec::time_zone>("time_zone"),
       {"watch", "", "true, false, or a list of paths", set_watch},
       option<&AppSpec::ignore_watch>("ignore_watch"),
+      option<&AppSpec::depends_on>("depends_on"),
+      option<&AppSpec::restart_with>("requires"),
       option<&AppSpec::watch_delay>("watch_delay"),
       limit<&ProcessLimits::rlimits>("limits"),
       limit<&ProcessLimits::nice>("nice"),
@@ -141,6 +224,11 @@ const std::vector<EcosystemKey>& keys() {
       identity<&ProcessLimits::uid>("uid", "user"),
       identity<&ProcessLimits::gid>("gid"),
       limit<&ProcessLimits::groups>("groups"),
+      limit<&ProcessLimits::cpu_max>("cpu_max"),
+      limit<&ProcessLimits::memory_max>("memory_max"),
+      limit<&ProcessLimits::memory_high>("memory_high"),
+      limit<&ProcessLimits::pids_max>("pids_max"),
+      limit<&ProcessLimits::io_weight>("io_weight"),
   };
   return table;
 }
@@ -153,21 +241,17 @@ struct IgnoredRow {
 constexpr std::array kIgnored{
     IgnoredRow{"append_env_to_name", Matters::unless_off},
     IgnoredRow{"autostart", Matters::unless_true},
-    IgnoredRow{"disable_logs", Matters::unless_off},
+    IgnoredRow{"env_file", Matters::unless_off},
     IgnoredRow{"execute_command", Matters::unless_off},
     IgnoredRow{"filter_env", Matters::unless_off},
     IgnoredRow{"force", Matters::unless_off},
     IgnoredRow{"log", Matters::unless_off},
-    IgnoredRow{"log_date_format", Matters::unless_off},
     IgnoredRow{"log_file", Matters::unless_off},
-    IgnoredRow{"log_type", Matters::unless_off},
     IgnoredRow{"name_prefix", Matters::unless_off},
     IgnoredRow{"pid", Matters::unless_off},
     IgnoredRow{"pid_file", Matters::unless_off},
-    IgnoredRow{"port", Matters::unless_off},
     IgnoredRow{"post_update", Matters::unless_off},
     IgnoredRow{"source_map_support", Matters::unless_off},
-    IgnoredRow{"time", Matters::unless_off},
     IgnoredRow{"watch_options", Matters::never},
     // Of pm2's inside, its agent or another system: nothing is missing here.
     IgnoredRow{"automation", Matters::never},
@@ -234,7 +318,10 @@ std::optional<IgnoredKey> find_ignored_key(std::string_view key, const Json& val
 
 std::optional<std::string> nearest_ecosystem_key(std::string_view key) {
   std::vector<std::string> names;
-  for (const EcosystemKey& row : keys()) names.emplace_back(row.name);
+  for (const EcosystemKey& row : keys()) {
+    names.emplace_back(row.name);
+    for (std::string& alias : split_words(row.aliases)) names.push_back(std::move(alias));
+  }
   return nearest(snake_case(key), names);
 }
 

@@ -138,6 +138,39 @@ bool read(const Json& in, RestartMode& out) {
   return mode.has_value();
 }
 
+bool read(const Json& in, KillMode& out) {
+  const auto mode = in.is_string() ? kill_mode_from(in.get<std::string>()) : std::nullopt;
+  if (mode) out = *mode;
+  return mode.has_value();
+}
+
+bool read(const Json& in, ReadyTimeoutAction& out) {
+  const auto action =
+      in.is_string() ? ready_timeout_action_from(in.get<std::string>()) : std::nullopt;
+  if (action) out = *action;
+  return action.has_value();
+}
+
+bool read(const Json& in, HealthAction& out) {
+  const auto action = in.is_string() ? health_action_from(in.get<std::string>()) : std::nullopt;
+  if (action) out = *action;
+  return action.has_value();
+}
+
+bool read(const Json& in, Overlap& out) {
+  const auto overlap = in.is_string() ? overlap_from(in.get<std::string>()) : std::nullopt;
+  if (overlap) out = *overlap;
+  return overlap.has_value();
+}
+
+bool read(const Json& in, CatchUp& out) {
+  bool wanted = false;
+  const auto named = in.is_string() ? catch_up_from(in.get<std::string>()) : std::nullopt;
+  if (!named && !read(in, wanted)) return false;
+  out = named.value_or(wanted ? CatchUp::one : CatchUp::none);
+  return true;
+}
+
 bool read(const Json& in, BindVia& out) {
   const auto via = in.is_string() ? bind_via_from(in.get<std::string>()) : std::nullopt;
   if (via) out = *via;

@@ -29,6 +29,11 @@ bool read(const Json& in, Env& out);  // an object; other values than texts are 
 bool read(const Json& in, std::optional<ExecMode>& out);
 bool read(const Json& in, Balance& out);
 bool read(const Json& in, BindVia& out);
+bool read(const Json& in, KillMode& out);
+bool read(const Json& in, ReadyTimeoutAction& out);
+bool read(const Json& in, HealthAction& out);
+bool read(const Json& in, Overlap& out);
+bool read(const Json& in, CatchUp& out);  // also true and false
 bool read(const Json& in, RestartMode& out);
 template <class T>
 bool read(const Json& in, std::optional<T>& out) {
@@ -66,7 +71,14 @@ constexpr std::string_view expected(const Balance&) { return "\"slots\", \"share
 constexpr std::string_view expected(const RestartMode&) {
   return "\"always\", \"on-failure\", \"on-abnormal\" or \"never\"";
 }
-constexpr std::string_view expected(const BindVia&) { return "\"auto\", \"preload\" or \"none\""; }
+constexpr std::string_view expected(const BindVia&) {
+  return "\"auto\", \"preload\", \"seccomp\" or \"none\"";
+}
+constexpr std::string_view expected(const KillMode&) { return "\"tree\", \"group\" or \"leader\""; }
+constexpr std::string_view expected(const ReadyTimeoutAction&) { return "\"fail\" or \"online\""; }
+constexpr std::string_view expected(const HealthAction&) { return "\"restart\" or \"report\""; }
+constexpr std::string_view expected(const Overlap&) { return "\"skip\", \"queue\" or \"replace\""; }
+constexpr std::string_view expected(const CatchUp&) { return "true or false"; }
 template <class T>
 constexpr std::string_view expected(const std::optional<T>&) {
   return expected(T{});

@@ -20,7 +20,9 @@
 #include "common/config/package_script.h"
 #include "common/config/words.h"
 #include "common/model/declared_socket.h"
+#include "common/model/dependency.h"
 #include "common/model/door.h"
+#include "common/sys/cgroup_settings.h"
 #include "common/sys/child_limits.h"
 
 namespace pmx {
@@ -68,13 +70,18 @@ void remove_own_preload(Env& env) {
   if (value.empty()) env.erase(preload);
 }
 
-Env app_environment(const LaunchRequest& request) {
+Env shell_environment(const LaunchRequest& request) {
   Env env = request.environment;
   for (const std::string_view name : kProcessVariables) env.erase(std::string(name));
   if (env.erase(std::string(kTokenVariable)) != 0) {
     for (const std::string_view name : kInsideAppVariables) env.erase(std::string(name));
     remove_own_preload(env);
   }
+  return env;
+}
+
+Env app_environment(const LaunchRequest& request) {
+  Env env = shell_environment(request);
   for (const auto& [name, value] : request.env) env.insert_or_assign(name, value);
   return env;
 }
@@ -103,10 +110,6 @@ void check_name(const std::string& name) {
 }
 
 void check_sockets(const AppSpec& spec) {
-  if (spec.bind_via == BindVia::seccomp) {
-    refuse("bind_via \"seccomp\" is not possible yet",
-           "a program that takes LISTEN_FDS can have its sockets by listen");
-  }
   for (const std::string& socket : spec.listen) (void)parse_declared_socket(socket);
   if (spec.listen.empty() || spec.exec_mode != ExecMode::cluster || !is_node(spec.interpreter))
     return;
@@ -117,12 +120,49 @@ void check_sockets(const AppSpec& spec) {
 // With the variables that login(1) would set for another user, unless the app has its own.
 void check_limits(const LaunchRequest& request, AppSpec& spec) {
   const sys::ChildLimits limits = sys::child_limits(spec.limits);
+  (void)sys::cgroup_settings(spec.limits);
   if (!limits.uid || *limits.uid == ::getuid()) return;
   if (const auto user = sys::find_user(std::to_string(*limits.uid))) {
     for (const auto& [name, value] :
          {std::pair("HOME", user->home), {"USER", user->name}, {"LOGNAME", user->name}}) {
-      if (!request.env.contains(name)) spec.env[name] = value;
+      if (!request.env.contains(name)) set_variable(spec, name, value);
     }
+  }
+}
+
+void check_job(const LaunchRequest& request, AppSpec& spec) {
+  if (!request.is_job) {
+    if (request.job != JobSpec{})
+      refuse("schedule, overlap, catch_up, timeout, retries and retry_delay are for jobs",
+             "add type: \"job\"; a service is restarted at times by cron_restart");
+    return;
+  }
+  const AppSpec plain;
+  const auto cannot = [](bool has, const char* what) {
+    if (has)
+      refuse(fmt::format("a job cannot have {}", what), "remove it, or the job's own settings");
+  };
+  cannot(spec.instances > 1, "several instances");
+  cannot(spec.exec_mode == ExecMode::cluster, "exec_mode cluster");
+  cannot(spec.wait_ready || !spec.ready.probe.empty(), "a readiness check");
+  cannot(!spec.health.probe.empty(), "a health check");
+  cannot(spec.start_on_connection, "start_on_connection");
+  cannot(!spec.cron_restart.empty(), "cron_restart (its own times are: schedule)");
+  cannot(spec.max_uptime > Millis{0}, "max_uptime (its own limit is: timeout)");
+  cannot(spec.watch, "watch");
+  cannot(spec.restart != plain.restart || spec.retry_after > Millis{0} ||
+             spec.restart_delay > Millis{0},
+         "settings of restarts (its own are: retries, retry_delay)");
+  spec.job = request.job;
+}
+
+// What is required is also waited for.
+void add_required(AppSpec& spec) {
+  for (const std::string& name : spec.restart_with) {
+    const bool is_there = std::ranges::any_of(spec.depends_on, [&](const std::string& text) {
+      return parse_dependency(text).app == name;
+    });
+    if (!is_there) spec.depends_on.push_back(name);
   }
 }
 
@@ -135,16 +175,25 @@ std::string shortened(std::string name) {
   return name;
 }
 
+bool runs_shell(const AppSpec& spec) {
+  const std::string_view name =
+      std::string_view(spec.interpreter).substr(spec.interpreter.find_last_of('/') + 1);
+  constexpr std::array<std::string_view, 5> kShells{"sh", "bash", "dash", "zsh", "ksh"};
+  return spec.shell || std::find(kShells.begin(), kShells.end(), name) != kShells.end();
+}
+
+ProgramKind kind_of_program(const AppSpec& spec) {
+  const auto user = spec.limits.uid.empty() ? std::nullopt : sys::find_user(spec.limits.uid);
+  return program_kind(program_of(spec), user ? user->uid : ::getuid());
+}
+
 // Whether `-i N` means N instances on the same ports, if nothing is said about it. Shell scripts
 // start other programs, of which several may well want ports of their own: N copies, as in pm2.
 bool can_share_ports(const AppSpec& spec) {
   if (is_node(spec.interpreter)) return true;
-  if (spec.bind_via == BindVia::none) return false;
-  const std::string_view name =
-      std::string_view(spec.interpreter).substr(spec.interpreter.find_last_of('/') + 1);
-  constexpr std::array<std::string_view, 5> kShells{"sh", "bash", "dash", "zsh", "ksh"};
-  const bool shell = spec.shell || std::find(kShells.begin(), kShells.end(), name) != kShells.end();
-  return !shell && spec.listen.empty() && can_preload(program_of(spec));
+  if (spec.bind_via == BindVia::none || !spec.listen.empty()) return false;
+  if (spec.bind_via == BindVia::seccomp) return true;
+  return !runs_shell(spec) && can_preload(kind_of_program(spec));
 }
 
 void choose_mode(const LaunchRequest& request, AppSpec& spec) {
@@ -152,12 +201,14 @@ void choose_mode(const LaunchRequest& request, AppSpec& spec) {
   if (request.instances) spec.instances = resolve_instances(*request.instances, usable_cores());
   const bool many = spec.instances_given && can_share_ports(spec);
   spec.exec_mode = request.exec_mode.value_or(many ? ExecMode::cluster : ExecMode::fork);
-  if (spec.exec_mode == ExecMode::cluster && door_of(spec) == Door::preload &&
-      !can_preload(program_of(spec))) {
-    refuse(fmt::format("exec_mode cluster: {} is statically linked, so it cannot share ports",
-                       program_of(spec)),
-           "declare its sockets with `listen` if it takes LISTEN_FDS, or set bind_via to \"none\"");
-  }
+  if (spec.exec_mode != ExecMode::cluster || door_of(spec) != Door::preload) return;
+  const ProgramKind kind = kind_of_program(spec);
+  if (can_preload(kind)) return;
+  refuse(fmt::format("exec_mode cluster: {} {}, so it does not load the library that shares ports",
+                     program_of(spec), why_no_preload(kind)),
+         fmt::format("{}declare its sockets with `listen`, if it takes LISTEN_FDS; or set bind_via "
+                     "to \"none\"",
+                     can_watch_binds(kind) ? "set bind_via to \"seccomp\"; or " : ""));
 }
 
 std::string user_of(const Env& environment) {
@@ -215,7 +266,7 @@ AppSpec make_app_spec(const LaunchRequest& as_typed) {
   const LaunchRequest request =
       without_package_runner(as_typed, working_directory(as_typed, home_dir));
   AppSpec spec = request.options;
-  spec.env = app_environment(request);
+  set_env(spec, shell_environment(request), request.env);
   spec.cwd = working_directory(request, home_dir);
   const ExecutableSearch search(value_of(spec.env, "PATH"), spec.cwd);
 
@@ -236,7 +287,8 @@ AppSpec make_app_spec(const LaunchRequest& as_typed) {
   spec.interpreter = std::move(interpreter.name);
   spec.interpreter_path = std::move(interpreter.path);
   // Else Python keeps what it prints to a pipe for itself until it has 8 KiB of it.
-  if (interpreter.python) spec.env.emplace("PYTHONUNBUFFERED", "1");
+  if (interpreter.python && !spec.env.contains("PYTHONUNBUFFERED"))
+    set_variable(spec, "PYTHONUNBUFFERED", "1");
   choose_mode(request, spec);
 
   if (spec.name.empty()) {
@@ -246,6 +298,8 @@ AppSpec make_app_spec(const LaunchRequest& as_typed) {
   check_name(spec.name);
   check_sockets(spec);
   check_limits(request, spec);
+  check_job(request, spec);
+  add_required(spec);
   for (std::string& path : spec.watch_paths) path = absolute_path(path, spec.cwd, home_dir);
   if (has_control(spec.name_space))
     refuse("the namespace has control characters in it", "give another namespace");
@@ -261,6 +315,19 @@ void resolve_interpreter(AppSpec& spec) {
   const ExecutableSearch search(value_of(spec.env, "PATH"), spec.cwd);
   spec.interpreter_path = wished_interpreter(spec.interpreter, spec.script, search).path;
 }
+
+std::string sharing_remark(const AppSpec& spec) {
+  if (spec.exec_mode == ExecMode::cluster || spec.instances < 2 || !spec.listen.empty() ||
+      spec.bind_via != BindVia::automatic || !spec.increment_var.empty() || runs_shell(spec) ||
+      is_node(spec.interpreter))
+    return {};
+  const ProgramKind kind = kind_of_program(spec);
+  if (can_preload(kind) || kind == ProgramKind::unknown) return {};
+  return fmt::format("{} {}: its {} instances are copies that share no port", program_of(spec),
+                     why_no_preload(kind), spec.instances);
+}
+
+bool seccomp_would_share(const AppSpec& spec) { return can_watch_binds(kind_of_program(spec)); }
 
 std::string program_of(const AppSpec& spec) {
   return spec.interpreter_path.empty() ? spec.script : spec.interpreter_path;

@@ -24,6 +24,9 @@ struct LaunchRequest {
   Env environment;          // of the caller; what pmx itself sets in apps is taken out
   Env env;                  // of the app, over `environment`
 
+  bool is_job = false;
+  JobSpec job;  // only if is_job
+
   // Taken over as they are: name (empty: from the target), name_space, args, interpreter_args,
   // instance_var, out_file and error_file (here also relative to cwd, "~/...", "NULL"), merge_logs
   // and everything from `autorestart` on, except `user`. The other members are not read.
@@ -37,6 +40,12 @@ AppSpec make_app_spec(const LaunchRequest& request);
 // Fills in an empty interpreter_path, with the PATH of the app's environment. Throws
 // Error(invalid_spec). For specs that come from a dump.
 void resolve_interpreter(AppSpec& spec);
+
+// Why instances that may have been meant to share ports do not, for people; empty: they do, or it
+// was said that they shall not. Reads the program.
+std::string sharing_remark(const AppSpec& spec);
+// Whether bind_via "seccomp" would change that.
+bool seccomp_would_share(const AppSpec& spec);
 
 // The file to execute, absolute, and its complete argument list with argv[0].
 std::string program_of(const AppSpec& spec);

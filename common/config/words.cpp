@@ -53,8 +53,10 @@ std::optional<int> parse_integer(std::string_view text) {
 
 std::optional<Millis> parse_duration(std::string_view text) {
   std::int64_t unit = 1;
+  const bool milliseconds_given = text.ends_with("ms");
+  if (milliseconds_given) text.remove_suffix(2);
   for (const Unit& candidate : kUnits) {
-    if (!text.ends_with(candidate.letter)) continue;
+    if (milliseconds_given || !text.ends_with(candidate.letter)) continue;
     unit = candidate.milliseconds;
     text.remove_suffix(1);
     break;

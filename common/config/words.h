@@ -18,7 +18,7 @@ std::vector<std::string> split_words(std::string_view text);
 // All of `text` as a decimal number with an optional minus sign.
 std::optional<int> parse_integer(std::string_view text);
 
-// "1500" (milliseconds), "5s", "10m", "1h". Not negative, at most 2^31 - 1 ms.
+// "1500" or "1500ms", "5s", "10m", "1h". Not negative, at most 2^31 - 1 ms.
 std::optional<Millis> parse_duration(std::string_view text);
 
 // "1048576" (bytes), "200K", "200M", "1.5G"; powers of 1024, also with a B behind.

@@ -7,10 +7,13 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/model/health_check.h"
+#include "common/model/job.h"
 #include "common/model/process_limits.h"
 #include "common/model/restart_mode.h"
 
@@ -46,6 +49,16 @@ enum class BindVia {
 std::string_view to_string(BindVia via) noexcept;  // "auto", "preload", "seccomp", "none"
 std::optional<BindVia> bind_via_from(std::string_view) noexcept;
 
+// What a stop ends, and what the end of the main process takes with it.
+enum class KillMode {
+  tree,    // every process that the app has started
+  group,   // those in the main process' session
+  leader,  // the main process alone; pm2's treekill: false
+};
+
+std::string_view to_string(KillMode mode) noexcept;  // by these names
+std::optional<KillMode> kill_mode_from(std::string_view) noexcept;
+
 // A signal, and how long the app may take to end by it.
 struct StopSignal {
   int number = 0;
@@ -76,6 +89,9 @@ struct AppSpec {
   std::vector<std::string> interpreter_args;
   std::string cwd;  // absolute
   Env env;          // the app's whole environment, without the variables pmx adds per instance
+  // Of `env`: what the app's own settings have set. The rest is of the shell that started it.
+  std::set<std::string, std::less<>> own_env;
+  Env hidden_env;  // what that shell had under these names
 
   ExecMode exec_mode = ExecMode::fork;
   int instances = 1;             // 1..kMaxInstances, "max" and the like already resolved
@@ -83,6 +99,9 @@ struct AppSpec {
   std::string instance_var = "NODE_APP_INSTANCE";
   std::string increment_var;  // a variable with a number that each instance gets its own of: the
                               // app's value plus the instance's number; empty: none
+
+  // A job has one instance, and none of the settings below of restarts, readiness and health.
+  std::optional<JobSpec> job;
 
   Balance balance = Balance::slots;
   BindVia bind_via = BindVia::automatic;
@@ -95,6 +114,9 @@ struct AppSpec {
       out_file;  // absolute or empty = default; "/dev/null" = none. Before the per-instance suffix
   std::string error_file;
   std::optional<bool> merge_logs;  // default: true for plain fork apps, else false
+  // Both empty: output is copied as it is. Else line by line.
+  std::string log_date_format;  // before each line, in the tokens of day.js
+  std::string log_type;         // "json": each line is an object
 
   bool autorestart = true;
   int max_restarts = kDefaultMaxRestarts;
@@ -113,6 +135,8 @@ struct AppSpec {
   Millis kill_timeout = kDefaultKillTimeout;
   Millis listen_timeout = kDefaultListenTimeout;
   bool wait_ready = false;
+  ReadyCheck ready;  // instead of wait_ready and listen_timeout, if it has a probe
+  HealthCheck health;
 
   // Reload.
   Millis drain_timeout = kDefaultDrainTimeout;  // for connections of the replaced process
@@ -122,7 +146,8 @@ struct AppSpec {
   bool rollback = true;     // a failed reload brings back what it had replaced
 
   bool shutdown_with_message = false;
-  bool treekill = true;
+  KillMode kill_mode = KillMode::tree;
+  std::string stop_command;  // of the shell, before the first signal; empty: none
   // Before SIGKILL; empty: SIGINT, kill_timeout.
   std::vector<StopSignal> stop_steps;
 
@@ -138,9 +163,23 @@ struct AppSpec {
 
   ProcessLimits limits;
 
-  std::string user;  // who started it, for display
+  std::vector<std::string> depends_on;  // lines of dependency.h
+  // Names of apps: when one of them is restarted, with a gap, so is this one.
+  std::vector<std::string> restart_with;
+
+  std::string user;    // who started it, for display
+  std::string origin;  // absolute path of the configuration file it is from; empty: another way
 
   friend bool operator==(const AppSpec&, const AppSpec&) = default;
 };
+
+// The environment of the shell that started it, without the app's own settings.
+Env shell_env(const AppSpec& spec);
+// What the app's own settings have set.
+Env own_variables(const AppSpec& spec);
+// Makes `own` the app's own settings, over what the shell had.
+void set_env(AppSpec& spec, Env shell, const Env& own);
+// One more of them.
+void set_variable(AppSpec& spec, const std::string& name, std::string value);
 
 }  // namespace pmx

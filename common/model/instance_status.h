@@ -10,6 +10,7 @@
 #include "common/base/clock.h"
 #include "common/model/app_spec.h"
 #include "common/model/exit_status.h"
+#include "common/model/health_check.h"
 
 namespace pmx {
 
@@ -40,9 +41,14 @@ struct InstanceStatus {
   Millis restart_delay{0};  // present back-off step (prev_restart_delay)
   std::optional<ExitStatus> last_exit;
 
-  double cpu_percent = 0;          // of one core, whole process tree
-  std::uint64_t memory_bytes = 0;  // resident, whole process tree
-  bool watching = false;           // its files
+  double cpu_percent = 0;              // of one core, whole process tree
+  std::uint64_t memory_bytes = 0;      // resident, whole process tree
+  bool watching = false;               // its files
+  std::optional<WallMillis> next_run;  // by its schedule or cron_restart
+  std::string watch_problem;           // what of them is not watched, and what to do; or empty
+  Health health = Health::unknown;
+  std::string health_text;  // what the last answer was, if it was not good
+  std::string said;         // what it says about itself (STATUS= of sd_notify)
 
   // Only in detailed answers; AppSpec::env included there.
   struct Detail {
@@ -51,6 +57,7 @@ struct InstanceStatus {
     std::string error_path;
     std::string pid_path;
     std::string unique_id;             // UUID, one per instance
+    std::string tree_by;               // how its processes are known: "cgroup /sys/..."
     std::vector<std::string> sockets;  // of the app: "tcp 127.0.0.1:3000, slots"
   };
   std::optional<Detail> detail;

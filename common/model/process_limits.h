@@ -1,6 +1,7 @@
 // ProcessLimits: what an app's processes may use and who they are, as the user has written it.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -21,6 +22,13 @@ struct ProcessLimits {
   std::string uid;                   // names or numbers; for a daemon of root
   std::string gid;                   // default: the group of uid
   std::vector<std::string> groups;   // supplementary; default: those of uid
+
+  // Of the app's cgroup (v2), for its whole process tree; refused where the controller is not there.
+  std::string cpu_max;            // of one core: "50%", "200%"; or in cores: "1.5"
+  std::uint64_t memory_max = 0;   // bytes; beyond it the kernel ends a process; 0: none
+  std::uint64_t memory_high = 0;  // bytes; beyond it the kernel takes memory back; 0: none
+  std::optional<int> pids_max;    // processes and threads
+  std::optional<int> io_weight;   // 1 to 10000, of 100
 
   friend bool operator==(const ProcessLimits&, const ProcessLimits&) = default;
 };

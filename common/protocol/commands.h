@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/model/app_spec.h"
+#include "common/model/effect.h"
 #include "common/model/instance_status.h"
 
 namespace pmx::protocol {
@@ -39,6 +40,7 @@ struct Start {
     bool replace =
         false;  // an app of the same name gets the new spec and is restarted (start FILE)
     bool autostart = true;  // false: only register, as stopped
+    bool wait = true;       // false: answers as soon as the processes exist
   };
   struct Outcome {
     std::string name;
@@ -48,8 +50,27 @@ struct Start {
     std::vector<InstanceStatus> instances;
   };
   struct Response {
-    std::vector<Outcome> outcomes;  // in the order of `apps`
+    std::vector<Outcome> outcomes;  // each under its name
   };
+};
+
+// Brings apps to the settings of a configuration file, each in the way that the client's plan says.
+// All specs are checked before anything is done. Sends "progress" notifications of reloads.
+struct Apply {
+  static constexpr std::string_view method = "apply";
+  struct Change {
+    AppSpec spec;
+    Effect effect = Effect::start;
+  };
+  struct Request {
+    std::vector<Change> changes;
+    std::vector<std::string> remove;  // names of apps; before everything else
+    bool autostart = true;            // of what is new
+    bool wait = true;
+    std::optional<int> parallel;   // of reloads
+    std::optional<bool> rollback;  // of reloads
+  };
+  using Response = Start::Response;
 };
 
 // What stop, restart, reload and delete have in common.
@@ -73,6 +94,7 @@ struct Restart {
   struct Request {
     std::string target;
     std::optional<Env> env;  // merged over the app's environment (--update-env)
+    bool wait = true;        // until it is ready again, or has failed to be
   };
   using Response = ActedResponse;
 };
@@ -202,7 +224,7 @@ struct TypeList {};
 
 // The one list: the daemon's table is made from it, and a command without a handler does not
 // compile.
-using AllCommands = TypeList<Ping, Start, Stop, Restart, Reload, Delete, List, Logs, Flush,
+using AllCommands = TypeList<Ping, Start, Apply, Stop, Restart, Reload, Delete, List, Logs, Flush,
                              ReloadLogs, Scale, Reset, Signal, Kill>;
 
 using Json = nlohmann::json;
@@ -217,6 +239,8 @@ PMX_PROTOCOL_JSON(Ping::Response)
 PMX_PROTOCOL_JSON(Start::Request)
 PMX_PROTOCOL_JSON(Start::Outcome)
 PMX_PROTOCOL_JSON(Start::Response)
+PMX_PROTOCOL_JSON(Apply::Change)
+PMX_PROTOCOL_JSON(Apply::Request)
 PMX_PROTOCOL_JSON(TargetRequest)
 PMX_PROTOCOL_JSON(ActedResponse)
 PMX_PROTOCOL_JSON(Restart::Request)

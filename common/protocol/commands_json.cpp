@@ -27,7 +27,8 @@ void to_json(Json& json, const Start::Request& value) {
   json = {{"apps", value.apps},
           {"force", value.force},
           {"replace", value.replace},
-          {"autostart", value.autostart}};
+          {"autostart", value.autostart},
+          {"wait", value.wait}};
 }
 void from_json(const Json& json, Start::Request& value) {
   // One by one: an error inside an app keeps its own words.
@@ -38,7 +39,8 @@ void from_json(const Json& json, Start::Request& value) {
   Fields(json)
       .optional("force", value.force)
       .optional("replace", value.replace)
-      .optional("autostart", value.autostart);
+      .optional("autostart", value.autostart)
+      .optional("wait", value.wait);
 }
 
 void to_json(Json& json, const Start::Outcome& value) {
@@ -58,6 +60,37 @@ void from_json(const Json& json, Start::Outcome& value) {
 void to_json(Json& json, const Start::Response& value) { json = {{"outcomes", value.outcomes}}; }
 void from_json(const Json& json, Start::Response& value) {
   Fields(json).required("outcomes", value.outcomes);
+}
+
+void to_json(Json& json, const Apply::Change& value) {
+  json = {{"spec", value.spec}, {"effect", to_string(value.effect)}};
+}
+void from_json(const Json& json, Apply::Change& value) {
+  Fields(json).named("effect", value.effect, effect_from);
+  const auto spec = json.find("spec");
+  if (spec == json.end()) throw Error(ErrorCode::invalid_request, "field \"spec\" is missing");
+  from_json(*spec, value.spec);
+}
+
+void to_json(Json& json, const Apply::Request& value) {
+  json = {{"changes", value.changes},
+          {"remove", value.remove},
+          {"autostart", value.autostart},
+          {"wait", value.wait}};
+  if (value.parallel) json["parallel"] = *value.parallel;
+  if (value.rollback) json["rollback"] = *value.rollback;
+}
+void from_json(const Json& json, Apply::Request& value) {
+  const auto changes = json.find("changes");
+  if (changes == json.end() || !changes->is_array())
+    throw Error(ErrorCode::invalid_request, "field \"changes\": expected a list");
+  for (const Json& change : *changes) from_json(change, value.changes.emplace_back());
+  Fields(json)
+      .optional("remove", value.remove)
+      .optional("autostart", value.autostart)
+      .optional("wait", value.wait)
+      .optional("parallel", value.parallel)
+      .optional("rollback", value.rollback);
 }
 
 void to_json(Json& json, const TargetRequest& value) { json = {{"target", value.target}}; }
@@ -89,8 +122,14 @@ void read_env_request(const Json& json, Request& value) {
 
 }  // namespace
 
-void to_json(Json& json, const Restart::Request& value) { write_env_request(json, value); }
-void from_json(const Json& json, Restart::Request& value) { read_env_request(json, value); }
+void to_json(Json& json, const Restart::Request& value) {
+  write_env_request(json, value);
+  json["wait"] = value.wait;
+}
+void from_json(const Json& json, Restart::Request& value) {
+  read_env_request(json, value);
+  Fields(json).optional("wait", value.wait);
+}
 
 void to_json(Json& json, const Reload::Request& value) {
   write_env_request(json, value);

@@ -93,6 +93,11 @@ void to_json(json& out, const ProcessLimits& value) {
              {"groups", value.groups}};
   if (value.nice) out["nice"] = *value.nice;
   if (value.oom_score_adj) out["oom_score_adj"] = *value.oom_score_adj;
+  if (!value.cpu_max.empty()) out["cpu_max"] = value.cpu_max;
+  if (value.memory_max > 0) out["memory_max"] = value.memory_max;
+  if (value.memory_high > 0) out["memory_high"] = value.memory_high;
+  if (value.pids_max) out["pids_max"] = *value.pids_max;
+  if (value.io_weight) out["io_weight"] = *value.io_weight;
 }
 
 void from_json(const json& in, ProcessLimits& value) {
@@ -107,7 +112,66 @@ void from_json(const json& in, ProcessLimits& value) {
       .optional("no_new_privs", value.no_new_privileges)
       .optional("uid", value.uid)
       .optional("gid", value.gid)
-      .optional("groups", value.groups);
+      .optional("groups", value.groups)
+      .optional("cpu_max", value.cpu_max)
+      .optional("memory_max", value.memory_max)
+      .optional("memory_high", value.memory_high)
+      .optional("pids_max", value.pids_max)
+      .optional("io_weight", value.io_weight);
+}
+
+void to_json(json& out, const JobSpec& value) {
+  out = json{{"schedule", value.schedule},
+             {"overlap", to_string(value.overlap)},
+             {"catch_up", to_string(value.catch_up)},
+             {"timeout", value.timeout.count()},
+             {"retries", value.retries},
+             {"retry_delay", value.retry_delay.count()}};
+}
+
+void from_json(const json& in, JobSpec& value) {
+  value = JobSpec{};
+  Fields(in)
+      .optional("schedule", value.schedule)
+      .named("overlap", value.overlap, overlap_from)
+      .named("catch_up", value.catch_up, catch_up_from)
+      .optional("timeout", value.timeout)
+      .optional("retries", value.retries)
+      .optional("retry_delay", value.retry_delay);
+}
+
+void to_json(json& out, const ReadyCheck& value) {
+  out = json{{"probe", value.probe},
+             {"timeout", value.timeout.count()},
+             {"on_timeout", to_string(value.on_timeout)}};
+}
+
+void from_json(const json& in, ReadyCheck& value) {
+  value = ReadyCheck{};
+  Fields(in)
+      .optional("probe", value.probe)
+      .optional("timeout", value.timeout)
+      .named("on_timeout", value.on_timeout, ready_timeout_action_from);
+}
+
+void to_json(json& out, const HealthCheck& value) {
+  out = json{{"probe", value.probe},
+             {"interval", value.interval.count()},
+             {"timeout", value.timeout.count()},
+             {"retries", value.retries},
+             {"start_period", value.start_period.count()},
+             {"action", to_string(value.action)}};
+}
+
+void from_json(const json& in, HealthCheck& value) {
+  value = HealthCheck{};
+  Fields(in)
+      .optional("probe", value.probe)
+      .optional("interval", value.interval)
+      .optional("timeout", value.timeout)
+      .optional("retries", value.retries)
+      .optional("start_period", value.start_period)
+      .named("action", value.action, health_action_from);
 }
 
 void to_json(json& out, const AppSpec& value) {
@@ -149,13 +213,16 @@ void to_json(json& out, const AppSpec& value) {
              {"kill_timeout", value.kill_timeout.count()},
              {"listen_timeout", value.listen_timeout.count()},
              {"wait_ready", value.wait_ready},
+             {"ready", value.ready},
+             {"health", value.health},
              {"drain_timeout", value.drain_timeout.count()},
              {"min_ready", value.min_ready.count()},
              {"max_surge", value.max_surge},
              {"max_unavailable", value.max_unavailable},
              {"rollback", value.rollback},
              {"shutdown_with_message", value.shutdown_with_message},
-             {"treekill", value.treekill},
+             {"kill_mode", to_string(value.kill_mode)},
+             {"stop_command", value.stop_command},
              {"stop_steps", value.stop_steps},
              {"max_memory_restart", value.max_memory_restart},
              {"max_uptime", value.max_uptime.count()},
@@ -164,10 +231,18 @@ void to_json(json& out, const AppSpec& value) {
              {"watch", value.watch},
              {"watch_paths", value.watch_paths},
              {"ignore_watch", value.ignore_watch},
+             {"depends_on", value.depends_on},
              {"watch_delay", value.watch_delay.count()},
              {"limits", value.limits},
+             {"own_env", value.own_env},
+             {"hidden_env", env_json(value.hidden_env)},
+             {"restart_with", value.restart_with},
+             {"log_date_format", value.log_date_format},
+             {"log_type", value.log_type},
+             {"origin", value.origin},
              {"user", value.user}};
   if (value.merge_logs) out["merge_logs"] = *value.merge_logs;
+  if (value.job) out["job"] = *value.job;
 }
 
 void from_json(const json& in, AppSpec& value) {
@@ -205,13 +280,16 @@ void from_json(const json& in, AppSpec& value) {
       .optional("kill_timeout", value.kill_timeout)
       .optional("listen_timeout", value.listen_timeout)
       .optional("wait_ready", value.wait_ready)
+      .optional("job", value.job)
+      .optional("ready", value.ready)
+      .optional("health", value.health)
       .optional("drain_timeout", value.drain_timeout)
       .optional("min_ready", value.min_ready)
       .optional("max_surge", value.max_surge)
       .optional("max_unavailable", value.max_unavailable)
       .optional("rollback", value.rollback)
       .optional("shutdown_with_message", value.shutdown_with_message)
-      .optional("treekill", value.treekill)
+      .optional("stop_command", value.stop_command)
       .optional("stop_steps", value.stop_steps)
       .optional("max_memory_restart", value.max_memory_restart)
       .optional("max_uptime", value.max_uptime)
@@ -220,17 +298,28 @@ void from_json(const json& in, AppSpec& value) {
       .optional("watch", value.watch)
       .optional("watch_paths", value.watch_paths)
       .optional("ignore_watch", value.ignore_watch)
+      .optional("depends_on", value.depends_on)
       .optional("watch_delay", value.watch_delay)
       .optional("limits", value.limits)
+      .optional("own_env", value.own_env)
+      .optional("restart_with", value.restart_with)
+      .optional("log_date_format", value.log_date_format)
+      .optional("log_type", value.log_type)
+      .optional("origin", value.origin)
       .optional("user", value.user)
       .named("exec_mode", value.exec_mode, exec_mode_from);
-  // Older clients and databases know nothing of these.
+  // Older clients and databases know nothing of these, or by another name.
+  bool treekill = true;
+  Fields(in).optional("treekill", treekill);
+  if (!treekill) value.kill_mode = KillMode::leader;
+  if (in.contains("kill_mode")) Fields(in).named("kill_mode", value.kill_mode, kill_mode_from);
   if (in.contains("balance")) Fields(in).named("balance", value.balance, balance_from);
   if (in.contains("restart")) Fields(in).named("restart", value.restart, restart_mode_from);
   if (in.contains("bind_via")) Fields(in).named("bind_via", value.bind_via, bind_via_from);
   read_arguments(in, "args", value.args);
   read_arguments(in, "interpreter_args", value.interpreter_args);
   if (const auto env = in.find("env"); env != in.end()) value.env = env_from(*env);
+  if (const auto env = in.find("hidden_env"); env != in.end()) value.hidden_env = env_from(*env);
 }
 
 namespace {
@@ -288,14 +377,20 @@ void to_json(json& out, const InstanceStatus& value) {
              {"restart_delay", value.restart_delay.count()},
              {"cpu_percent", value.cpu_percent},
              {"memory_bytes", value.memory_bytes},
-             {"watching", value.watching}};
+             {"watching", value.watching},
+             {"watch_problem", value.watch_problem},
+             {"health", to_string(value.health)},
+             {"health_text", value.health_text},
+             {"said", value.said}};
   if (value.last_exit) out["last_exit"] = *value.last_exit;
+  if (value.next_run) out["next_run"] = *value.next_run;
   if (value.detail) {
     out["detail"] = json{{"spec", value.detail->spec},
                          {"out_path", value.detail->out_path},
                          {"error_path", value.detail->error_path},
                          {"pid_path", value.detail->pid_path},
                          {"unique_id", value.detail->unique_id},
+                         {"tree_by", value.detail->tree_by},
                          {"sockets", value.detail->sockets}};
   }
 }
@@ -320,9 +415,14 @@ void from_json(const json& in, InstanceStatus& value) {
       .optional("cpu_percent", value.cpu_percent)
       .optional("memory_bytes", value.memory_bytes)
       .optional("watching", value.watching)
+      .optional("watch_problem", value.watch_problem)
+      .optional("next_run", value.next_run)
+      .optional("health_text", value.health_text)
+      .optional("said", value.said)
       .optional("last_exit", value.last_exit)
       .named("exec_mode", value.exec_mode, exec_mode_from)
       .named("state", value.state, instance_state_from);
+  if (in.contains("health")) fields.named("health", value.health, health_from);
   const auto detail = in.find("detail");
   if (detail == in.end()) return;
   InstanceStatus::Detail& d = value.detail.emplace();
@@ -332,6 +432,7 @@ void from_json(const json& in, InstanceStatus& value) {
       .optional("error_path", d.error_path)
       .optional("pid_path", d.pid_path)
       .optional("unique_id", d.unique_id)
+      .optional("tree_by", d.tree_by)
       .optional("sockets", d.sockets);
 }
 

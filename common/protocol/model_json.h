@@ -11,6 +11,12 @@ namespace pmx {
 
 void to_json(nlohmann::json& json, const StopSignal& value);
 void from_json(const nlohmann::json& json, StopSignal& value);
+void to_json(nlohmann::json& json, const ReadyCheck& value);
+void from_json(const nlohmann::json& json, ReadyCheck& value);
+void to_json(nlohmann::json& json, const HealthCheck& value);
+void from_json(const nlohmann::json& json, HealthCheck& value);
+void to_json(nlohmann::json& json, const JobSpec& value);
+void from_json(const nlohmann::json& json, JobSpec& value);
 void to_json(nlohmann::json& json, const ProcessLimits& value);
 void from_json(const nlohmann::json& json, ProcessLimits& value);
 void to_json(nlohmann::json& json, const AppSpec& value);

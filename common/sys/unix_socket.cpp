@@ -60,13 +60,21 @@ UniqueFd connect_unix(const std::string& path) {
   return fd;
 }
 
-uid_t peer_uid(int fd) {
+namespace {
+
+ucred peer_credentials(int fd) {
   ucred credentials{};
   socklen_t size = sizeof credentials;
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
     throw std::system_error(errno, std::generic_category(), "getsockopt SO_PEERCRED");
   }
-  return credentials.uid;
+  return credentials;
 }
+
+}  // namespace
+
+uid_t peer_uid(int fd) { return peer_credentials(fd).uid; }
+
+pid_t peer_pid(int fd) { return peer_credentials(fd).pid; }
 
 }  // namespace pmx::sys

@@ -23,5 +23,7 @@ UniqueFd connect_unix(const std::string& path);
 
 // User id of the process at the other end, as the kernel saw it at connect time (SO_PEERCRED).
 uid_t peer_uid(int fd);
+// Its process id, in the same way: of whoever called listen().
+pid_t peer_pid(int fd);
 
 }  // namespace pmx::sys

@@ -18,6 +18,12 @@ constexpr std::chrono::milliseconds kPause{100};
 // Accepted in one turn of the event loop, so that a flood does not keep the rest waiting.
 constexpr int kMostPerTurn = 64;
 
+// Its client is told at once: to close it plainly would look like an answer without content.
+void reset(UniqueFd connection) {
+  const linger at_once{1, 0};
+  (void)::setsockopt(connection.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
 }  // namespace
 
 // One key of one app.
@@ -35,7 +41,7 @@ struct ConnectionHandout::Port : std::enable_shared_from_this<Port> {
   };
 
   Port(asio::io_context& io_, ListenerSet& listeners_, Name name_)
-      : io(io_), listeners(listeners_), name(std::move(name_)), timer(io_) {}
+      : io(io_), listeners(listeners_), name(std::move(name_)), timer(io_), patience(io_) {}
 
   asio::io_context& io;
   ListenerSet& listeners;
@@ -48,6 +54,9 @@ struct ConnectionHandout::Port : std::enable_shared_from_this<Port> {
   std::size_t turn = 0;
   asio::steady_timer timer;
   bool timer_armed = false;
+  asio::steady_timer patience;
+  bool forsaken = false;   // nobody takes or will take what waits in the sources ...
+  bool resetting = false;  // ... since a while
 
   void update() {
     live = listeners.live(name.first, name.second);
@@ -60,6 +69,21 @@ struct ConnectionHandout::Port : std::enable_shared_from_this<Port> {
       UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
       if (copy) sources[fd] = std::make_shared<Source>(io, std::move(copy));
     }
+    set_forsaken(!sources.empty() && workers.empty() && !listeners.expects_runs(name.first));
+  }
+
+  void set_forsaken(bool now) {
+    if (std::exchange(forsaken, now) == now) return;
+    resetting = false;
+    patience.cancel();
+    if (!forsaken) return;
+    patience.expires_after(kPatience);
+    patience.async_wait([weak = weak_from_this()](const std::error_code& error) {
+      const auto self = weak.lock();
+      if (error || !self || !self->forsaken) return;
+      self->resetting = true;
+      self->run();
+    });
   }
 
   [[nodiscard]] bool can_take(const Worker& worker) const {
@@ -116,6 +140,11 @@ struct ConnectionHandout::Port : std::enable_shared_from_this<Port> {
 
   void run() {
     while (!returned.empty()) {
+      if (resetting) {
+        give_up(returned.front());
+        returned.pop_front();
+        continue;
+      }
       if (!hand_out(returned.front())) return;
       returned.pop_front();
     }
@@ -123,7 +152,7 @@ struct ConnectionHandout::Port : std::enable_shared_from_this<Port> {
   }
 
   void wait(const std::shared_ptr<Source>& source) {
-    if (source->waiting || !anyone_can_take()) return;
+    if (source->waiting || !(resetting || anyone_can_take())) return;
     source->waiting = true;
     source->descriptor.async_wait(
         asio::posix::stream_descriptor::wait_read,
@@ -137,7 +166,7 @@ struct ConnectionHandout::Port : std::enable_shared_from_this<Port> {
   }
 
   void accept_from(const std::shared_ptr<Source>& source) {
-    for (int i = 0; i < kMostPerTurn && returned.empty() && anyone_can_take(); ++i) {
+    for (int i = 0; i < kMostPerTurn && returned.empty() && (resetting || anyone_can_take()); ++i) {
       UniqueFd connection(::accept4(source->descriptor.native_handle(), nullptr, nullptr,
                                     SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!connection) {
@@ -148,9 +177,18 @@ struct ConnectionHandout::Port : std::enable_shared_from_this<Port> {
         }
         break;
       }
-      if (!hand_out(connection)) returned.push_back(std::move(connection));
+      if (resetting) {
+        give_up(connection);
+      } else if (!hand_out(connection)) {
+        returned.push_back(std::move(connection));
+      }
     }
     run();
+  }
+
+  void give_up(UniqueFd& connection) {
+    reset(std::move(connection));
+    listeners.count_reset(name.first, name.second);
   }
 
   Worker* find(const ConnectionTaker& taker) {
@@ -186,10 +224,9 @@ void ConnectionHandout::tidy(const Name& name) {
 }
 
 void ConnectionHandout::attendance_changed(std::uint64_t app_id, const std::string& key) {
-  const auto found = ports_.find(Name(app_id, key));
-  if (found == ports_.end()) return;  // nobody of ours serves it yet
-  found->second->update();
-  found->second->run();
+  const std::shared_ptr<Port> changed = port(Name(app_id, key)).shared_from_this();
+  changed->update();
+  changed->run();
   tidy(Name(app_id, key));
 }
 
@@ -207,6 +244,7 @@ void ConnectionHandout::leave(std::uint64_t app_id, const std::string& key,
   const auto found = ports_.find(name);
   if (found == ports_.end()) return;
   found->second->remove(worker);
+  found->second->update();
   found->second->run();
   tidy(name);
 }

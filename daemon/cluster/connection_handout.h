@@ -2,11 +2,15 @@
 // over their channels. That is all of policy `rr`, and with `slots` the rescue of connections in the
 // slot of a worker that has ended. (Node itself knows only the former, and not as here: a
 // connection stays ours until the worker has said that it took it, else the next one gets it.)
+// Programs that are not Node take no connections from us: what waits in their abandoned slots is
+// for the next run, and is ended, so that its client tries again, when none has been expected for
+// kPatience.
 // Connections are accepted only while a worker can take one; the others wait in the kernel, where
 // the daemon's death does not hurt them. Control thread only.
 #pragma once
 
 #include <asio/io_context.hpp>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -33,6 +37,8 @@ class ConnectionTaker {
 class ConnectionHandout {
  public:
   static constexpr std::size_t kMaxInFlight = 8;  // per worker, not yet acknowledged
+  // A program that counts as online from its start takes a moment until it binds.
+  static constexpr std::chrono::milliseconds kPatience{3000};
 
   ConnectionHandout(asio::io_context& io, ListenerSet& listeners);
   ~ConnectionHandout();

@@ -1,7 +1,5 @@
 #include "daemon/cluster/listen_door.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,20 +28,6 @@ bool is_valid(const pmx_listen_question& question) {
          (question.verb == PMX_LISTEN_BIND || question.verb == PMX_LISTEN_LISTENING) &&
          question.port >= 1 && question.port <= 65535 &&
          std::memchr(question.token, 0, sizeof(question.token)) != nullptr;
-}
-
-ListenRequest request_of(const pmx_listen_question& question, Balance balance) {
-  ListenRequest request;
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  const bool ipv6 = question.ipv6 == 1;
-  ::inet_ntop(ipv6 ? AF_INET6 : AF_INET, static_cast<const void*>(question.address), text.data(),
-              text.size());
-  request.address = text.data();
-  request.family = ipv6 ? 6 : 4;
-  request.port = static_cast<int>(question.port);
-  request.ipv6_only = ipv6 && question.ipv6_only == 1;
-  request.balance = balance;
-  return request;
 }
 
 void reply(int connection, int error, int fd) {
@@ -147,19 +131,12 @@ void ListenDoor::answer(const std::shared_ptr<Connection>& connection) {
     } else if (!caller) {
       reply(fd, kBindYourself, -1);
     } else {
-      const ListenResult result = look_up(question, *caller);
+      const ListenResult result = shared_socket(listeners_, *caller, question);
       reply(fd, result.error, result.fd);
       if (!result.problem.empty()) events_.on_problem(*caller, result.problem);
     }
   }
   end(connection);
-}
-
-ListenResult ListenDoor::look_up(const pmx_listen_question& question, const Caller& caller) {
-  ListenRequest request = request_of(question, caller.balance);
-  // The daemon cannot do it better, but hands what it accepts to Node only.
-  if (request.balance == Balance::rr) request.balance = Balance::slots;
-  return listeners_.acquire(caller.app_id, caller.run, listener_key(request, 0), request);
 }
 
 }  // namespace pmx

@@ -14,8 +14,8 @@
 #include <string>
 
 #include "common/base/unique_fd.h"
+#include "daemon/cluster/bind_rules.h"
 #include "daemon/ports/listener_set.h"
-#include "daemon/shim/listen_wire.h"
 
 namespace pmx {
 
@@ -23,14 +23,9 @@ class ListenDoor {
  public:
   static constexpr std::size_t kMaxCallers = 256;  // at a time; others wait in the kernel
 
-  // The run that a token (PMX_TOKEN) belongs to.
-  struct Caller {
-    std::uint64_t app_id = 0;
-    RunId run;
-    Balance balance = Balance::shared;
-  };
+  using Caller = BindCaller;
   struct Events {
-    // nullopt: no such run, or it has nothing to do with this door.
+    // Whose token (PMX_TOKEN) it is. nullopt: no such run, or it has nothing to do with this door.
     std::function<std::optional<Caller>(const std::string& token)> who;
     std::function<void(const Caller&)> on_listening;
     // Why it gets no socket, for people.
@@ -53,7 +48,6 @@ class ListenDoor {
   void begin(UniqueFd fd);
   void answer(const std::shared_ptr<Connection>& connection);
   void end(const std::shared_ptr<Connection>& connection);
-  ListenResult look_up(const pmx_listen_question& question, const Caller& caller);
 
   asio::io_context& io_;
   asio::posix::stream_descriptor socket_;

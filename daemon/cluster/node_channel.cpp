@@ -44,10 +44,10 @@ ssize_t send_some(int socket, std::string_view text, int fd) {
   return size;
 }
 
-// As recvmsg: bytes read, or -1 and errno. `fd` becomes the descriptor that came along; a second
-// one, which no Node sends, is closed. One that our descriptor limit kept out (MSG_CTRUNC) is
-// simply not there.
-ssize_t receive_some(int socket, std::array<char, kReadBytes>& buffer, UniqueFd& fd) {
+// As recvmsg: bytes read, or -1 and errno. `passed` is what came along; a second descriptor, which
+// no Node sends, is closed.
+ssize_t receive_some(int socket, std::array<char, kReadBytes>& buffer,
+                     NodeChannel::Passed& passed) {
   iovec bytes{buffer.data(), buffer.size()};
   Control control{};
   msghdr message{};
@@ -68,9 +68,10 @@ ssize_t receive_some(int socket, std::array<char, kReadBytes>& buffer, UniqueFd&
       int number = -1;
       std::memcpy(&number, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
       UniqueFd owned(number);
-      if (!fd) fd = std::move(owned);
+      if (!passed.fd) passed.fd = std::move(owned);
     }
   }
+  passed.lost = !passed.fd && (message.msg_flags & MSG_CTRUNC) != 0;
   return size;
 }
 
@@ -118,24 +119,33 @@ void NodeChannel::receive() {
   const auto state = state_;
   std::array<char, kReadBytes> buffer;
   for (int turn = 0; turn < kReadsPerTurn; ++turn) {
-    UniqueFd fd;
-    const ssize_t size = receive_some(descriptor_.native_handle(), buffer, fd);
+    Passed passed;
+    const ssize_t size = receive_some(descriptor_.native_handle(), buffer, passed);
     if (size < 0 && would_block(errno)) break;
     if (size < 0) return close("reading failed: " + std::generic_category().message(errno));
     if (size == 0) return close("the worker closed it");
-    dispatch(std::string_view(buffer.data(), static_cast<std::size_t>(size)), std::move(fd));
+    dispatch(std::string_view(buffer.data(), static_cast<std::size_t>(size)), std::move(passed));
     if (!state->open) return;
   }
   wait_readable();
 }
 
-void NodeChannel::dispatch(std::string_view bytes, UniqueFd received) {
+void NodeChannel::dispatch(std::string_view bytes, Passed received) {
   const auto state = state_;
+  if (skipping_) {
+    const std::size_t end = bytes.find('\n');
+    if (end == std::string_view::npos) return;
+    bytes.remove_prefix(end + 1);
+    skipping_ = false;
+    Passed passed = std::exchange(partial_passed_, {});
+    if (state->handlers.on_too_long) state->handlers.on_too_long(std::move(passed));
+    if (!state->open) return;
+  }
   // The lines live in a local: a handler may destroy the channel while it looks at one.
   const std::size_t searched = partial_.size();
   std::string data = std::exchange(partial_, {});
   data.append(bytes);
-  UniqueFd carried = std::move(partial_fd_);
+  Passed carried = std::exchange(partial_passed_, {});
 
   // The kernel ends a read after the message that carries a descriptor and Node sends that with one
   // whole frame: so it belongs to the last line that begins in this read, which may be finished by
@@ -143,20 +153,24 @@ void NodeChannel::dispatch(std::string_view bytes, UniqueFd received) {
   std::size_t start = 0;
   for (std::size_t end = data.find('\n', searched); end != std::string::npos;
        end = data.find('\n', start)) {
-    UniqueFd fd;
-    if (start == 0 && carried) {
-      fd = std::move(carried);
+    Passed passed;
+    if (start == 0 && carried.any()) {
+      passed = std::move(carried);
     } else if (end + 1 == data.size()) {
-      fd = std::move(received);
+      passed = std::move(received);
     }
-    state->handlers.on_frame(std::string_view(data).substr(start, end - start), std::move(fd));
+    state->handlers.on_frame(std::string_view(data).substr(start, end - start), std::move(passed));
     if (!state->open) return;
     start = end + 1;
   }
-  if (data.size() - start > kMaxLine) return close("a message was longer than 8 MiB");
   if (start == data.size()) return;
-  partial_ = start == 0 ? std::move(data) : data.substr(start);
-  partial_fd_ = received ? std::move(received) : std::move(carried);
+  if (received.any()) {
+    partial_passed_ = std::move(received);
+  } else if (start == 0) {
+    partial_passed_ = std::move(carried);
+  }
+  skipping_ = data.size() - start > kMaxLine;
+  if (!skipping_) partial_ = start == 0 ? std::move(data) : data.substr(start);
 }
 
 bool NodeChannel::send(std::string_view line, int fd) {
@@ -218,7 +232,7 @@ void NodeChannel::close(const std::string& reason) {
   refused_ += queue_.size();
   queue_.clear();
   partial_.clear();
-  partial_fd_.reset();
+  partial_passed_ = {};
   state->handlers.on_closed(reason);  // may destroy *this
 }
 

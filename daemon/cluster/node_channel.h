@@ -18,14 +18,25 @@ namespace pmx {
 
 class NodeChannel {
  public:
-  static constexpr std::size_t kMaxLine = 8U << 20U;         // bytes of one incoming frame
+  static constexpr std::size_t kMaxLine = 8U << 20U;         // bytes of one incoming frame, about
   static constexpr std::size_t kMaxQueuedBytes = 1U << 20U;  // outgoing, so also of one frame
   static constexpr std::size_t kMaxQueuedFrames = 256;
 
-  // Either handler may destroy the channel.
+  // What came with the first byte of a frame: nothing, a descriptor, or one that is lost because we
+  // are at our limit of open files.
+  struct Passed {
+    UniqueFd fd;
+    bool lost = false;
+
+    [[nodiscard]] bool any() const noexcept { return fd || lost; }
+  };
+
+  // Each handler may destroy the channel.
   struct Handlers {
-    // A whole line without its newline, valid during the call. `fd` (may be none) came with it.
-    std::function<void(std::string_view line, UniqueFd fd)> on_frame;
+    // A whole line without its newline, valid during the call.
+    std::function<void(std::string_view line, Passed passed)> on_frame;
+    // A line of more than kMaxLine has passed, unread. May be empty.
+    std::function<void(Passed passed)> on_too_long;
     // Once, last: nothing more arrives and nothing can be sent. `reason` is in words, valid during
     // the call.
     std::function<void(std::string_view reason)> on_closed;
@@ -60,14 +71,15 @@ class NodeChannel {
   void wait_readable();
   void wait_writable();
   void receive();
-  void dispatch(std::string_view bytes, UniqueFd received);
+  void dispatch(std::string_view bytes, Passed received);
   void flush();
   void close(const std::string& reason);
 
   asio::posix::stream_descriptor descriptor_;
   std::shared_ptr<State> state_;
-  std::string partial_;  // the beginning of a line
-  UniqueFd partial_fd_;  // that came with it
+  std::string partial_;    // the beginning of a line
+  Passed partial_passed_;  // what came with it
+  bool skipping_ = false;  // it got too long: its bytes are thrown away up to its end
   std::deque<Outgoing> queue_;
   std::size_t queued_bytes_ = 0;
   std::uint64_t refused_ = 0;

@@ -48,7 +48,7 @@ struct Accepted {
   bool taken = false;
 };
 
-// The worker sent a handle and waits for HANDLE_ACK.
+// The worker sent a handle and waits for kHandleAck; or the app sent an object that looks so.
 struct HandleFrame {
   bool user_message = false;  // false: `message` is internal to Node
   std::string_view message;   // raw JSON, part of the parsed line
@@ -95,6 +95,9 @@ std::string acknowledgement(std::int64_t ack, std::int64_t seq);
 std::string disconnect_request(std::int64_t seq);
 // Our own: open keep-alive connections end with their next response (node_drain.cjs).
 std::string drain_request();
+// Answers to a HandleFrame whose handle came, or was lost on the way (then it is sent again). To
+// anything else they are deadly: the worker asserts that it waits for one.
 inline constexpr std::string_view kHandleAck = R"({"cmd":"NODE_HANDLE_ACK"})";
+inline constexpr std::string_view kHandleNack = R"({"cmd":"NODE_HANDLE_NACK"})";
 
 }  // namespace pmx::node

@@ -1,6 +1,7 @@
 #include "daemon/cluster/node_primary.h"
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -42,6 +43,11 @@ std::string handout_reply(const node::QueryServer& query, std::int64_t seq, std:
                              address.ss_family == AF_INET6 ? 6 : 4, port);
 }
 
+bool is_power_of_ten(std::uint64_t number) {
+  while (number >= 10 && number % 10 == 0) number /= 10;
+  return number == 1;
+}
+
 }  // namespace
 
 NodePrimary::NodePrimary(asio::io_context& io, UniqueFd channel, const WorkerIdentity& identity,
@@ -53,7 +59,10 @@ NodePrimary::NodePrimary(asio::io_context& io, UniqueFd channel, const WorkerIde
       events_(std::make_shared<const WorkerEvents>(std::move(events))),
       next_seq_(first_seq),
       channel_(io, std::move(channel),
-               {[this](std::string_view line, UniqueFd) { on_frame(line); },
+               {[this](std::string_view line, const NodeChannel::Passed& passed) {
+                  on_frame(line, passed);
+                },
+                [this](const NodeChannel::Passed& passed) { on_too_long(passed); },
                 [this, events = events_](std::string_view reason) {
                   handout_.leave(*this);
                   if (events->on_closed) events->on_closed(reason);
@@ -80,10 +89,13 @@ bool NodePrimary::disconnect() {
   return true;
 }
 
-void NodePrimary::on_frame(std::string_view line) {
+void NodePrimary::on_frame(std::string_view line, const NodeChannel::Passed& passed) {
   const auto events = events_;
   const node::Frame frame = node::parse_frame(line);
   const bool cluster = identity_.cluster;
+  // Whatever the message is, we may not understand it, Node waits for an answer to the descriptor.
+  // To one that only looks like Node's frame with a descriptor, any answer is deadly.
+  if (passed.any()) on_handle(passed.lost);
   // Nothing of *this may be used after an event (but changed()): it may have destroyed it.
   std::visit(Overloaded{
                  [&](const node::Online&) {
@@ -117,10 +129,7 @@ void NodePrimary::on_frame(std::string_view line) {
                    handout_.answered(identity_.app_id, *this, answer.ack, answer.taken);
                  },
                  [&](const node::HandleFrame& handle) {
-                   // The socket itself has nowhere to go and is closed by now. Without the answer
-                   // the worker would send no further handle.
-                   channel_.send(node::kHandleAck);
-                   if (handle.user_message && events->on_message)
+                   if (passed.fd && handle.user_message && events->on_message)
                      events->on_message(handle.message);
                  },
                  [&](const node::HandleAck&) {
@@ -135,8 +144,44 @@ void NodePrimary::on_frame(std::string_view line) {
              frame);
 }
 
+void NodePrimary::tell(const std::string& problem) {
+  if (events_->on_problem) events_->on_problem(problem);
+}
+
+// The socket is closed by the caller. Until the answer the worker sends neither messages nor
+// handles; a lost one it sends again.
+void NodePrimary::on_handle(bool lost) {
+  channel_.send(lost ? node::kHandleNack : node::kHandleAck);
+  if (lost) {
+    if (!std::exchange(told_lost_handle_, true))
+      tell(
+          "a socket that it sent by process.send() did not arrive: pmx is at its limit of open "
+          "files");
+    return;
+  }
+  ++handles_closed_;
+  // Told in ever longer steps: an app may do so with every connection.
+  if (handles_closed_ == 1) {
+    tell("it sent a socket by process.send(): pmx takes none and closed it");
+  } else if (is_power_of_ten(handles_closed_)) {
+    tell(fmt::format("it sent {} sockets by process.send(): pmx takes none and closed them",
+                     handles_closed_));
+  }
+}
+
+void NodePrimary::on_too_long(const NodeChannel::Passed& passed) {
+  if (!std::exchange(told_too_long_, true))
+    tell("it sent a message of more than 8 MiB by process.send(): pmx threw it away");
+  if (passed.any()) on_handle(passed.lost);
+}
+
 void NodePrimary::answer(const node::QueryServer& query) {
-  if (query.names_our_fd) return answer_error(query.seq, EINVAL, query.key, query.data);
+  if (query.names_our_fd) {
+    tell(
+        "listen({fd}) in cluster mode means a descriptor of the primary, and pmx has none for it: "
+        "give a port, or use fork mode (-x) and --listen");
+    return answer_error(query.seq, EINVAL, query.key, query.data);
+  }
   if (open_keys_.count(query.key) > 0)
     return answer_error(query.seq, EADDRINUSE, query.key, query.data);
   if (std::max(open_keys_.size(), unacknowledged_.size()) >= kMaxServers) {
@@ -148,7 +193,7 @@ void NodePrimary::answer(const node::QueryServer& query) {
   const ListenResult socket =
       listeners_.acquire(identity_.app_id, identity_.run, query.key, request);
   if (socket.error != 0) {
-    if (!socket.problem.empty() && events_->on_problem) events_->on_problem(socket.problem);
+    if (!socket.problem.empty()) tell(socket.problem);
     return answer_error(query.seq, socket.error, query.key, query.data);
   }
   std::string data = listeners_.data(identity_.app_id, query.key);

@@ -31,7 +31,8 @@ struct WorkerEvents {
   std::function<void(std::string_view reason)>
       on_closed;                              // last event. After disconnect(): all work is done
   std::function<void()> on_snapshot_changed;  // also from within disconnect()
-  // Why it does not get a socket, for people: "port 3000 is held by process 12: nginx".
+  // Why it does not get a socket ("port 3000 is held by process 12: nginx"), or why pmx does not
+  // take what it sent: for people.
   std::function<void(const std::string& text)> on_problem;
 };
 
@@ -71,6 +72,8 @@ class NodePrimary : private ConnectionTaker {
   [[nodiscard]] std::uint64_t refused() const noexcept {
     return channel_.refused();
   }  // frames not sent
+  // Sockets that the app sent by process.send(message, handle): nobody is there to take them.
+  [[nodiscard]] std::uint64_t handles_closed() const noexcept { return handles_closed_; }
 
   // What the next daemon must know to go on with this worker, at most kMaxSnapshotBytes; keys that
   // do not fit are left out, so the successor would let the worker open those twice. restore()
@@ -87,10 +90,13 @@ class NodePrimary : private ConnectionTaker {
     bool connection;
   };
 
-  void on_frame(std::string_view line);
+  void on_frame(std::string_view line, const NodeChannel::Passed& passed);
   void answer(const node::QueryServer& query);
   void answer_error(std::int64_t ack, int error, std::string_view key, std::string_view data);
   void on_handle_refused();
+  void on_handle(bool lost);
+  void on_too_long(const NodeChannel::Passed& passed);
+  void tell(const std::string& problem);
   std::optional<std::int64_t> pass_connection(const std::string& key, int fd) override;
   void changed();
 
@@ -102,6 +108,9 @@ class NodePrimary : private ConnectionTaker {
   bool online_ = false;
   bool listening_ = false;
   bool expected_exit_ = false;
+  std::uint64_t handles_closed_ = 0;
+  bool told_lost_handle_ = false;
+  bool told_too_long_ = false;
   std::set<std::string, std::less<>> open_keys_;
   std::deque<Unacknowledged> unacknowledged_;
   NodeChannel channel_;  // last: its handlers use the rest

@@ -31,6 +31,7 @@ struct Call {
                                                 protocol::Command::Request request, Call& call);
 PMX_HANDLER(Ping)
 PMX_HANDLER(Start)
+PMX_HANDLER(Apply)
 PMX_HANDLER(Stop)
 PMX_HANDLER(Restart)
 PMX_HANDLER(Reload)
@@ -46,6 +47,8 @@ PMX_HANDLER(Kill)
 #undef PMX_HANDLER
 
 // Used by several handlers.
+protocol::Start::Response start_response(const Supervisor& supervisor,
+                                         std::vector<Supervisor::StartOutcome> outcomes);
 protocol::Logs::Response log_files(const Supervisor& supervisor,
                                    const std::optional<std::string>& target);
 

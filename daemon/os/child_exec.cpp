@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
 #include <csignal>
 #include <cstddef>
 #include <system_error>
+
+#include "common/sys/seccomp.h"
 
 namespace pmx {
 namespace {
@@ -92,10 +95,30 @@ PMX_IN_CHILD const char* take_limits(const ChildPlan& plan) noexcept {
   return nullptr;
 }
 
+// The other end is read after the exec: it must fit into the socket's buffer, and does.
+PMX_IN_CHILD bool send_descriptor(int socket, int fd) noexcept {
+  char byte = 0;
+  iovec data{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = static_cast<char*>(control);
+  message.msg_controllen = sizeof(control);
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  *reinterpret_cast<int*>(CMSG_DATA(header)) = fd;
+  return ::syscall(SYS_sendmsg, socket, &message, MSG_NOSIGNAL) == 1;
+}
+
 PMX_IN_CHILD int run_child(void* argument) noexcept {
   auto* plan = static_cast<ChildPlan*>(argument);
   reset_signals();
   if (::setsid() < 0) return fail(plan, "setsid");
+  // It only makes the tree easier to find: without it the app runs as well.
+  if (plan->cgroup >= 0) (void)!::write(plan->cgroup, "0", 1);
   if (::dup2(plan->input, 0) < 0 || ::dup2(plan->output, 1) < 0 || ::dup2(plan->error, 2) < 0)
     return fail(plan, "redirect");
   int next = kFirstSocket;
@@ -107,6 +130,14 @@ PMX_IN_CHILD int run_child(void* argument) noexcept {
   }
   if (::close_range(static_cast<unsigned>(next), ~0U, CLOSE_RANGE_CLOEXEC) != 0)
     return fail(plan, "close_range");
+  if (plan->notify >= 0 && ::dup2(plan->notify, plan->notify_as) < 0)
+    return fail(plan, "ready descriptor");
+  // Before there may be too few descriptors for it. Nothing from here on binds.
+  if (plan->binds >= 0) {
+    const int notify = sys::install_bind_filter();
+    if (notify < 0) return fail(plan, kFilterStage);
+    if (!send_descriptor(plan->binds, notify)) return fail(plan, "send descriptor");
+  }
   if (plan->listen_pid != nullptr) write_number(plan->listen_pid, ::getpid());
   if (plan->open_files != 0) {
     rlimit limit{};
@@ -157,7 +188,8 @@ ClonedChild clone_and_exec(ChildPlan& plan) {
   // container profiles allow it. With CLONE_PARENT the kernel takes the exit signal from our own
   // (the keeper made us with SIGCHLD).
   int pidfd = -1;
-  const int flags = CLONE_VM | CLONE_VFORK | CLONE_PARENT | CLONE_PIDFD;
+  const int flags =
+      CLONE_VM | CLONE_VFORK | CLONE_PIDFD | (plan.own_child ? SIGCHLD : CLONE_PARENT);
   const pid_t pid = ::clone(run_child, stack.top(), flags, &plan, &pidfd);
   const int error = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);

@@ -9,6 +9,7 @@
 #include <array>
 #include <asio/post.hpp>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <system_error>
 #include <utility>
@@ -20,6 +21,7 @@
 #include "common/sys/proc_fs.h"
 #include "daemon/os/child_exec.h"
 #include "daemon/os/keeper_slots.h"
+#include "daemon/os/notify_reader.h"
 
 namespace pmx {
 namespace {
@@ -47,6 +49,19 @@ UniqueFd reopen(int fd, int flags) { return reopen(fmt::format("/proc/self/fd/{}
 bool is_pipe(int fd) {
   struct stat info {};
   return ::fstat(fd, &info) == 0 && S_ISFIFO(info.st_mode);
+}
+
+// Which of the descriptors that are kept beside a process this is.
+UniqueFd& place_of(int fd, Process& process) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return process.binds;
+  if (S_ISFIFO(info.st_mode)) return process.notify;
+  if (!S_ISSOCK(info.st_mode)) return process.binds;
+  int type = 0;
+  socklen_t size = sizeof(type);
+  const bool datagrams =
+      ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_DGRAM;
+  return datagrams ? process.notify : process.channel;
 }
 
 ProcessExit exit_of(std::uint64_t slot, const keeper::ExitRecord& record) {
@@ -84,6 +99,37 @@ std::string exec_path(const std::string& program, int error) {
   return program;
 }
 
+// What to do when bind_via "seccomp" cannot be had.
+std::string filter_path(const std::string& program, int error) {
+  const std::string_view why =
+      error == EBUSY ? "somebody, such as a container's manager, supervises us in this way already"
+      : error == EPERM || error == EACCES
+          ? "a container or sandbox forbids it"
+          : "the kernel does not support it, Linux 5.9 or newer does";
+  return fmt::format("{} ({}; `listen` or bind_via \"none\" do without)", program, why);
+}
+
+// Empty: errno says why.
+UniqueFd receive_descriptor(int socket) {
+  char byte = 0;
+  iovec data{&byte, 1};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t size = ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  const cmsghdr* header = size == 1 ? CMSG_FIRSTHDR(&message) : nullptr;
+  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) {
+    if (size >= 0) errno = EMFILE;
+    return {};
+  }
+  int fd = -1;
+  std::memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+  return UniqueFd(fd);
+}
+
 }  // namespace
 
 std::string SpawnError::describe() const {
@@ -91,8 +137,13 @@ std::string SpawnError::describe() const {
   return fmt::format("{} {}: {} ({})", stage, path, std::strerror(error), ::strerrorname_np(error));
 }
 
-CloneSpawner::CloneSpawner(asio::io_context& io, KeeperLink& link, Inherited inherited)
-    : io_(io), link_(link), inherited_(inherited), null_(reopen("/dev/null", O_RDONLY)) {
+CloneSpawner::CloneSpawner(asio::io_context& io, KeeperLink& link, RunCgroups& cgroups,
+                           Inherited inherited)
+    : io_(io),
+      link_(link),
+      cgroups_(cgroups),
+      inherited_(inherited),
+      null_(reopen("/dev/null", O_RDONLY)) {
   if (!null_) throw std::system_error(errno, std::generic_category(), "open /dev/null");
 }
 
@@ -111,8 +162,10 @@ std::vector<AdoptedRun> CloneSpawner::adopt(pid_t keeper_pid) {
       empty.push_back(id);
       continue;
     }
-    AdoptedRun run{run_of(id), {slot.pid, slot.start_time, {}}, slot.state, {}};
-    if (!slot.fds.empty()) run.process.channel = duplicate_high(slot.fds.front().get());
+    AdoptedRun run{run_of(id), {slot.pid, slot.start_time, {}, {}, {}}, slot.state, {}};
+    for (const UniqueFd& fd : slot.fds) {
+      place_of(fd.get(), run.process) = duplicate_high(fd.get());
+    }
     if (slot.exit) run.exit = exit_of(id, *slot.exit);
     runs.push_back(std::move(run));
   }
@@ -129,7 +182,7 @@ std::vector<AdoptedRun> CloneSpawner::adopt(pid_t keeper_pid) {
       if (!stat || stat->state == 'Z') continue;
       const std::string note = link_.find(id)->state;
       link_.store_process(id, pid, stat->start_time, sys::pidfd_open(pid), {});
-      runs.push_back({run, {pid, stat->start_time, {}}, note, {}});
+      runs.push_back({run, {pid, stat->start_time, {}, {}, {}}, note, {}});
       found = true;
       break;
     }
@@ -141,8 +194,10 @@ std::vector<AdoptedRun> CloneSpawner::adopt(pid_t keeper_pid) {
 std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& request) {
   const std::uint64_t slot = run_slot(request.run);
   sys::ChildLimits limits;
+  std::vector<sys::CgroupSetting> settings;
   try {
     limits = sys::child_limits(request.limits);
+    settings = sys::cgroup_settings(request.limits);
   } catch (const Error& error) {
     return SpawnError{"", 0, error.what()};
   }
@@ -170,10 +225,36 @@ std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& reques
       theirs = duplicate_high(theirs.get());
     }
 
+    NotifySocket notify;
+    UniqueFd notify_end;  // of the child
+    if (request.notify) notify = open_notify_socket();
+    if (request.ready_fd >= 0) {
+      std::array<int, 2> pair{};
+      if (::pipe2(pair.data(), O_CLOEXEC | O_NONBLOCK) != 0)
+        return failure("pipe", errno, request.program);
+      notify.fd.reset(pair[0]);
+      notify_end.reset(pair[1]);
+      notify_end = duplicate_high(notify_end.get());
+      if (::fcntl(notify_end.get(), F_SETFL, 0) != 0)
+        return failure("pipe", errno, request.program);
+    }
+
+    // Filled by the child before it executes the program.
+    std::array<UniqueFd, 2> binds;
+    if (request.watch_binds) {
+      std::array<int, 2> pair{};
+      if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair.data()) != 0)
+        return failure("socketpair", errno, request.program);
+      binds[0].reset(pair[0]);
+      binds[1].reset(pair[1]);
+      binds[1] = duplicate_high(binds[1].get());
+    }
+
     StringArray argv;
     for (const std::string& argument : request.argv) argv.add(argument);
     StringArray env;
     for (const auto& [name, value] : request.env) env.add(fmt::format("{}={}", name, value));
+    if (!notify.name.empty()) env.add(fmt::format("NOTIFY_SOCKET={}", notify.name));
     std::vector<UniqueFd> sockets;
     std::vector<int> socket_numbers;
     for (const int socket : request.sockets) {
@@ -193,9 +274,15 @@ std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& reques
     plan.sockets = socket_numbers.data();
     plan.socket_count = static_cast<int>(socket_numbers.size());
     if (!sockets.empty()) plan.listen_pid = env.last() + kListenPid.size();
+    plan.notify = notify_end.get();
+    plan.notify_as = request.ready_fd;
+    plan.binds = binds[1].get();
     plan.open_files = inherited_.open_files;
     plan.umask = inherited_.umask;
     plan.limits = &limits;
+    const RunCgroups::Made cgroup = cgroups_.make(request.run, settings);
+    if (!cgroup.problem.empty()) return SpawnError{"", 0, cgroup.problem};
+    plan.cgroup = cgroup.procs.get();
     const std::string oom_score_adj =
         request.limits.oom_score_adj ? std::to_string(*request.limits.oom_score_adj) : "";
     if (!oom_score_adj.empty()) plan.oom_score_adj = oom_score_adj.c_str();
@@ -204,14 +291,16 @@ std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& reques
     ClonedChild child = clone_and_exec(plan);
     if (child.pid < 0) {
       const int reason = errno;
-      link_.drop(slot);
+      drop(request.run);
       return failure("clone", reason, request.program);
     }
     if (plan.failed_stage != nullptr) {
-      link_.drop(slot);
+      drop(request.run);
       const std::string stage = plan.failed_stage;
-      const std::string path =
-          stage == "chdir" ? request.cwd : exec_path(request.program, plan.failed_errno);
+      const std::string path = stage == "chdir" ? request.cwd
+                               : stage == kFilterStage
+                                   ? filter_path(request.program, plan.failed_errno)
+                                   : exec_path(request.program, plan.failed_errno);
       return failure(plan.failed_stage, plan.failed_errno, path);
     }
     const auto stat = sys::process_stat(
@@ -219,10 +308,22 @@ std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& reques
     const std::uint64_t start_time = stat ? stat->start_time : 0;
     std::vector<UniqueFd> kept;
     if (ours) kept.push_back(duplicate_high(ours.get()));
+    if (notify.fd) kept.push_back(duplicate_high(notify.fd.get()));
+    UniqueFd calls;
+    if (request.watch_binds) {
+      calls = receive_descriptor(binds[0].get());
+      if (!calls) {
+        const int reason = errno;
+        sys::pidfd_signal(child.pidfd.get(), SIGKILL);  // it could never bind
+        drop(request.run);
+        return failure("receive descriptor for", reason, request.program);
+      }
+      kept.push_back(duplicate_high(calls.get()));
+    }
     link_.store_process(slot, child.pid, start_time, std::move(child.pidfd), std::move(kept));
-    return Process{child.pid, start_time, std::move(ours)};
+    return Process{child.pid, start_time, std::move(ours), std::move(calls), std::move(notify.fd)};
   } catch (const std::system_error& error) {
-    link_.drop(slot);
+    drop(request.run);
     return failure("prepare", error.code().value(), request.program);
   }
 }
@@ -231,7 +332,12 @@ void CloneSpawner::remember(RunId run, const std::string& note) {
   link_.store_state(run_slot(run), note);
 }
 
-void CloneSpawner::forget(RunId run) { link_.drop(run_slot(run)); }
+void CloneSpawner::forget(RunId run) { drop(run); }
+
+void CloneSpawner::drop(RunId run) {
+  link_.drop(run_slot(run));
+  cgroups_.remove(run);
+}
 
 void CloneSpawner::ensure_output(int pm_id) {
   const KeeperLink::Slot* slot = link_.find(output_slot(pm_id));

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "daemon/os/keeper_link.h"
+#include "daemon/os/run_cgroups.h"
 #include "daemon/ports/spawner.h"
 
 namespace pmx {
@@ -19,7 +20,7 @@ class CloneSpawner : public Spawner {
     unsigned umask = 022;
   };
 
-  CloneSpawner(asio::io_context& io, KeeperLink& link, Inherited inherited);
+  CloneSpawner(asio::io_context& io, KeeperLink& link, RunCgroups& cgroups, Inherited inherited);
 
   void on_exit(std::function<void(const ProcessExit&)> handler) override {
     handler_ = std::move(handler);
@@ -38,10 +39,12 @@ class CloneSpawner : public Spawner {
   bool adopt_by_pid(RunId run, pid_t pid, std::uint64_t start_time) override;
 
  private:
+  void drop(RunId run);
   void ensure_output(int pm_id);
 
   asio::io_context& io_;
   KeeperLink& link_;
+  RunCgroups& cgroups_;
   Inherited inherited_;
   UniqueFd null_;
   std::function<void(const ProcessExit&)> handler_;

@@ -6,9 +6,12 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
+#include <utility>
 
 namespace pmx {
 namespace {
@@ -140,6 +143,91 @@ long LogFile::copy_from(int pipe, std::size_t limit) {
                                       : ::write(fd_.get(), block.data(), size);
   if (written <= 0) return -1;
   return ::read(pipe, block.data(), static_cast<std::size_t>(written));
+}
+
+long LogFile::peek(int pipe, std::size_t limit, std::string& bytes) {
+  if (!copy_read_) {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) return -1;
+    copy_read_.reset(ends[0]);
+    copy_write_.reset(ends[1]);
+  }
+  const int size = ::fcntl(pipe, F_GETPIPE_SZ);
+  if (size > ::fcntl(copy_write_.get(), F_GETPIPE_SZ))
+    ::fcntl(copy_write_.get(), F_SETPIPE_SZ, size);
+  const ssize_t copied = ::tee(pipe, copy_write_.get(), limit, SPLICE_F_NONBLOCK);
+  if (copied <= 0) return copied;
+  bytes.resize(static_cast<std::size_t>(copied));
+  std::size_t got = 0;
+  while (got < bytes.size()) {
+    const ssize_t count = ::read(copy_read_.get(), bytes.data() + got, bytes.size() - got);
+    if (count <= 0) return -1;
+    got += static_cast<std::size_t>(count);
+  }
+  return copied;
+}
+
+bool LogFile::append(std::string_view text) {
+  std::size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t count = is_regular_ ? ::pwrite(fd_.get(), text.data() + done, text.size() - done,
+                                                 end_ + static_cast<long long>(done))
+                                      : ::write(fd_.get(), text.data() + done, text.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count > 0) {
+      done += static_cast<std::size_t>(count);
+      continue;
+    }
+    const int error = count == 0 ? EIO : errno;
+    // Half a line is none: it stays in the pipe.
+    if (is_regular_ && done > 0) (void)!::ftruncate(fd_.get(), end_);
+    if (!is_regular_ && done > 0) {
+      unwritten_ = text.substr(done);
+      return true;
+    }
+    errno = error;
+    return false;
+  }
+  return true;
+}
+
+LogFile::Moved LogFile::move_lines_from(int pipe, std::size_t limit, const LineFramer& framer,
+                                        bool all) {
+  Moved moved;
+  std::string bytes;
+  while (moved.bytes < limit) {
+    moved.error = prepare_to_append();
+    if (moved.error != 0) break;
+    if (!unwritten_.empty() && !append(std::exchange(unwritten_, ""))) {
+      moved.error = errno;
+      break;
+    }
+    if (!unwritten_.empty()) {
+      moved.error = EAGAIN;
+      break;
+    }
+    const auto longest = static_cast<std::size_t>(std::max(::fcntl(pipe, F_GETPIPE_SZ), 8192)) / 2;
+    const long count = peek(pipe, std::max(longest, std::size_t{64} * 1024), bytes);
+    if (count == 0) moved.ended = true;
+    if (count < 0 && errno != EAGAIN) moved.error = errno;
+    if (count <= 0) break;
+    const LineFramer::Framed framed =
+        framer.frame(bytes, all || (bytes.size() >= longest && bytes.find('\n') == bytes.npos),
+                     std::chrono::system_clock::now());
+    if (framed.used == 0) break;
+    if (!append(framed.text)) {
+      moved.error = errno;
+      break;
+    }
+    std::size_t taken = 0;
+    while (taken < framed.used) {
+      const ssize_t got = ::read(pipe, bytes.data(), framed.used - taken);
+      if (got <= 0) break;
+      taken += static_cast<std::size_t>(got);
+    }
+    moved.bytes += taken;
+  }
+  return moved;
 }
 
 void LogFile::announce() noexcept {

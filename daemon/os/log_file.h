@@ -5,9 +5,11 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "common/base/unique_fd.h"
+#include "daemon/os/line_framer.h"
 
 namespace pmx {
 
@@ -38,19 +40,28 @@ class LogFile {
   // every write, so a file that others truncate never gets a hole; a file deleted under us is
   // created again.
   Moved move_from(int pipe, std::size_t limit);
+  // The same line by line, as `framer` has it. Bytes leave the pipe once they are written; what is
+  // no whole line stays there, unless `all`, or when it fills half of the pipe. `bytes` are those of
+  // the pipe.
+  Moved move_lines_from(int pipe, std::size_t limit, const LineFramer& framer, bool all);
 
  private:
   int prepare_to_append();
   long splice_from(int pipe, std::size_t limit);
   long copy_from(int pipe, std::size_t limit);
+  // What is in the pipe, without taking it out. -1 and errno: an error; empty pipe: EAGAIN.
+  long peek(int pipe, std::size_t limit, std::string& bytes);
+  // All of it, or 0 bytes and errno.
+  bool append(std::string_view text);
   void announce() noexcept;
 
   std::string path_;
   UniqueFd fd_;
   bool is_regular_ = false;
   bool can_splice_ = true;
-  long long end_ = 0;   // offset for the next write, regular files only
-  UniqueFd copy_read_;  // where `tee` puts bytes for targets that cannot splice
+  long long end_ = 0;      // offset for the next write, regular files only
+  std::string unwritten_;  // of a line that a tty or FIFO has taken half of
+  UniqueFd copy_read_;     // where `tee` puts bytes for targets that cannot splice
   UniqueFd copy_write_;
 };
 

@@ -17,6 +17,7 @@ namespace {
 
 // Per source and turn: one flooding app delays the others by this much, no more.
 constexpr std::size_t kBurst = 256 * 1024;
+constexpr int kLinesPipe = 256 * 1024;
 constexpr int kEventsPerTurn = 64;
 constexpr int kDetachAttempts = 2;
 constexpr timespec kRetryPeriod{1, 0};
@@ -57,13 +58,17 @@ LogPump::LogPump(int wake, std::function<void(std::string)> report)
   }
 }
 
-void LogPump::attach(int pm_id, UniqueFd pipe, const std::string& path) {
+void LogPump::attach(int pm_id, UniqueFd pipe, const std::string& path, const LogStyle& style,
+                     const char* type) {
   if (!pipe) return;
   ::fcntl(pipe.get(), F_SETFL, O_NONBLOCK);
+  // Best effort: the longest line is half of it.
+  if (!style.is_raw()) ::fcntl(pipe.get(), F_SETPIPE_SZ, kLinesPipe);
   const Id id = next_id_++;
   Source& source = sources_[id];
   source.pm_id = pm_id;
   source.pipe = std::move(pipe);
+  if (!style.is_raw()) source.framer.emplace(style, pm_id, type);
   source.target = target_for(path);
   const std::shared_ptr<Target> target = source.target;
   if (target->error != 0) return;
@@ -85,6 +90,12 @@ void LogPump::detach(int pm_id, const LogTicketPtr& ticket) {
     const std::shared_ptr<Target> target = source.target;
     // Space may have been made since the last tick.
     target->error != 0 ? retry(target) : serve(id);
+  }
+}
+
+void LogPump::end_line(int pm_id) {
+  for (const Id id : sources_of(pm_id)) {
+    if (sources_.at(id).framer) serve(id, true);
   }
 }
 
@@ -123,8 +134,7 @@ void LogPump::finish() {
     Source& source = sources_.begin()->second;
     const std::uint64_t until = source.moved + bytes_in_pipe(source.pipe.get());
     while (source.target->error == 0 && source.moved < until) {
-      const auto moved =
-          source.target->file.move_from(source.pipe.get(), std::size_t(until - source.moved));
+      const auto moved = move(source, std::size_t(until - source.moved), false);
       source.moved += moved.bytes;
       if (moved.bytes == 0) break;
     }
@@ -166,13 +176,21 @@ std::shared_ptr<LogPump::Target> LogPump::target_for(const std::string& path) {
   return target;
 }
 
+LogFile::Moved LogPump::move(Source& source, std::size_t limit, bool all) {
+  LogFile& file = source.target->file;
+  if (!source.framer) return file.move_from(source.pipe.get(), limit);
+  return file.move_lines_from(source.pipe.get(), limit, *source.framer, all);
+}
+
 // Removes the source if this was its last burst.
-void LogPump::serve(Id id) {
+void LogPump::serve(Id id, bool end_line) {
   Source& source = sources_.at(id);
   const std::shared_ptr<Target> target = source.target;
   if (target->error != 0) return;
-  const LogFile::Moved moved = target->file.move_from(source.pipe.get(), kBurst);
+  const LogFile::Moved moved = move(source, kBurst, end_line || source.is_leaving);
   source.moved += moved.bytes;
+  // What stays in the pipe must not wake us again and again; after a burst there may be more.
+  if (source.framer && source.is_watched && moved.bytes > 0) rearm(id, source);
   if (moved.ended) {
     // Without a writer epoll would report the hang-up for ever.
     source.has_ended = true;
@@ -187,11 +205,20 @@ void LogPump::serve(Id id) {
 
 void LogPump::watch(Id id, Source& source) {
   if (source.is_watched || source.has_ended) return;
-  source.is_watched = epoll_add(epoll_.get(), source.pipe.get(), EPOLLIN, id);
+  const std::uint32_t events = source.framer ? EPOLLIN | EPOLLET : EPOLLIN;
+  source.is_watched = epoll_add(epoll_.get(), source.pipe.get(), events, id);
   if (!source.is_watched) {
     report_(fmt::format("cannot watch the output of instance {}: {}", source.pm_id,
                         std::strerror(errno)));
   }
+}
+
+// An event comes at once if there are bytes.
+void LogPump::rearm(Id id, const Source& source) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = id;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, source.pipe.get(), &event);
 }
 
 void LogPump::unwatch(Source& source) {

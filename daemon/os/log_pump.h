@@ -10,11 +10,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "common/base/unique_fd.h"
+#include "daemon/os/line_framer.h"
 #include "daemon/os/log_file.h"
 
 namespace pmx {
@@ -41,7 +43,10 @@ class LogPump {
   // readable. Throws std::system_error.
   LogPump(int wake, std::function<void(std::string)> report);
 
-  void attach(int pm_id, UniqueFd pipe, const std::string& path);
+  // `type`: "out" or "err".
+  void attach(int pm_id, UniqueFd pipe, const std::string& path, const LogStyle& style,
+              const char* type);
+  void end_line(int pm_id);
   void detach(int pm_id, const LogTicketPtr& ticket);
   void drain(int pm_id, const LogTicketPtr& ticket);
   void truncate(const std::vector<std::string>& paths);
@@ -70,7 +75,8 @@ class LogPump {
     int pm_id = 0;
     UniqueFd pipe;
     std::shared_ptr<Target> target;
-    std::uint64_t moved = 0;  // bytes
+    std::optional<LineFramer> framer;  // none: byte for byte
+    std::uint64_t moved = 0;           // bytes
     bool is_watched = false;
     bool has_ended = false;
     bool is_leaving = false;
@@ -80,8 +86,11 @@ class LogPump {
   };
 
   std::shared_ptr<Target> target_for(const std::string& path);
-  void serve(Id id);
+  // `all`: of lines, also what has no end yet.
+  LogFile::Moved move(Source& source, std::size_t limit, bool all);
+  void serve(Id id, bool end_line = false);
   void watch(Id id, Source& source);
+  void rearm(Id id, const Source& source);
   void unwatch(Source& source);
   void block(const std::shared_ptr<Target>& target, int error);
   void unblock(const std::shared_ptr<Target>& target);

@@ -69,8 +69,14 @@ class PidfdWatch : public ProcessTable::Watch {
 
 }  // namespace
 
-ProcfsProcessTable::ProcfsProcessTable(asio::io_context& io, const Clock& clock, pid_t reaper)
-    : io_(io), clock_(clock), reaper_(reaper) {}
+ProcfsProcessTable::ProcfsProcessTable(asio::io_context& io, const Clock& clock, pid_t reaper,
+                                       const RunCgroups& cgroups)
+    : io_(io), clock_(clock), reaper_(reaper), cgroups_(cgroups) {}
+
+std::string ProcfsProcessTable::known_by(RunId run) const {
+  const std::string cgroup = cgroups_.path(run);
+  return cgroup.empty() ? "parentage and PMX_TOKEN" : "cgroup " + cgroup;
+}
 
 std::vector<ProcessRef> ProcfsProcessTable::tree(const TreeQuery& query) {
   TreeWalk walk;
@@ -82,7 +88,17 @@ std::vector<ProcessRef> ProcfsProcessTable::tree(const TreeQuery& query) {
     if (walk.seen(pid) || mains_.count(pid) != 0 || pid == ::getpid()) continue;
     if (sys::has_environment(pid, wanted)) walk.add_with_descendants(pid);
   }
-  return walk.take_deepest_first();
+  for (const pid_t pid : cgroups_.members(query.run)) {
+    if (!walk.seen(pid)) walk.add_with_descendants(pid);
+  }
+  std::vector<ProcessRef> found = walk.take_deepest_first();
+  if (query.session != 0) {
+    std::erase_if(found, [&](const ProcessRef& process) {
+      const auto stat = sys::process_stat(process.pid);
+      return !stat || stat->session != query.session;
+    });
+  }
+  return found;
 }
 
 bool ProcfsProcessTable::signal(const ProcessRef& process, int number) {
@@ -96,7 +112,8 @@ std::unique_ptr<ProcessTable::Watch> ProcfsProcessTable::watch(const ProcessRef&
   return std::make_unique<PidfdWatch>(io_, std::move(copy), std::move(on_end));
 }
 
-int ProcfsProcessTable::connections(const TreeQuery& query, const std::vector<int>& ports) {
+std::vector<std::uint64_t> ProcfsProcessTable::connections(const TreeQuery& query,
+                                                           const std::vector<int>& ports) {
   std::unordered_set<std::uint64_t> serving;
   try {
     for (const int port : ports) {
@@ -104,17 +121,17 @@ int ProcfsProcessTable::connections(const TreeQuery& query, const std::vector<in
         serving.insert(socket.inode);
     }
   } catch (const std::system_error&) {
-    return 0;  // some containers refuse the question: then nothing is waited for
+    return {};  // some containers refuse the question: then nothing is waited for
   }
   serving.erase(0);
-  int count = 0;
-  if (serving.empty()) return count;
+  std::vector<std::uint64_t> found;
+  if (serving.empty()) return found;
   for (const ProcessRef& process : tree(query)) {
     for (const std::uint64_t inode : sys::socket_inodes(process.pid)) {
-      if (serving.erase(inode) > 0) ++count;  // once, whoever else holds it
+      if (serving.erase(inode) > 0) found.push_back(inode);  // once, whoever else holds it
     }
   }
-  return count;
+  return found;
 }
 
 Usage ProcfsProcessTable::usage(pid_t root) {

@@ -41,6 +41,10 @@ std::string text_of(const InstanceRecord& record) {
            {"start_time", record.start_time},
            {"boot_id", record.boot_id}};
   if (record.last_exit) out["last_exit"] = *record.last_exit;
+  if (!record.granted.empty()) out["granted"] = record.granted;
+  if (record.restart_due) out["restart_due"] = *record.restart_due;
+  if (record.run_waits) out["run_waits"] = true;
+  if (record.settled) out["settled"] = *record.settled;
   return dump(out);
 }
 
@@ -65,7 +69,11 @@ InstanceRecord record_from_text(const std::string& text) {
       .optional("pid", record.pid)
       .optional("start_time", record.start_time)
       .optional("boot_id", record.boot_id)
-      .optional("last_exit", record.last_exit);
+      .optional("last_exit", record.last_exit)
+      .optional("granted", record.granted)
+      .optional("restart_due", record.restart_due)
+      .optional("run_waits", record.run_waits)
+      .optional("settled", record.settled);
   return record;
 }
 

@@ -1,5 +1,6 @@
 #include "daemon/os/socket_listeners.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,6 +17,12 @@ namespace pmx {
 namespace {
 
 constexpr std::size_t kLongestCommand = 80;
+
+void set_blocking(int fd, bool blocking) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || ((flags & O_NONBLOCK) == 0) == blocking) return;
+  (void)::fcntl(fd, F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
+}
 
 }  // namespace
 
@@ -39,8 +46,12 @@ ListenResult SocketListeners::acquire(std::uint64_t app_id, RunId run, const std
     found = groups_.find(name);
   }
   Group& group = found->second;
-  if (group.balance == Balance::slots) return give_slot(name, group, run);
-  if (group.members.insert(run).second) steer_group(name, group);
+  if (group.balance == Balance::slots) return give_slot(name, group, run, request.blocking);
+  if (group.members.insert(run).second) {
+    if (group.members.size() == 1 && !group.is_restored)
+      set_blocking(group.slots.front().fd.get(), request.blocking);
+    steer_group(name, group);
+  }
   return {.error = 0, .fd = group.slots.front().fd.get(), .balance = group.balance};
 }
 
@@ -119,7 +130,7 @@ int SocketListeners::strangers_in(const Group& group) const {
   }
 }
 
-ListenResult SocketListeners::give_slot(const Name& name, Group& group, RunId run) {
+ListenResult SocketListeners::give_slot(const Name& name, Group& group, RunId run, bool blocking) {
   std::size_t best = group.slots.size();
   int longest = -1;
   for (std::size_t i = 0; i < group.slots.size(); ++i) {
@@ -137,10 +148,12 @@ ListenResult SocketListeners::give_slot(const Name& name, Group& group, RunId ru
   if (best == group.slots.size() && !add_slot(name, group)) {
     // As good as `shared` for these two.
     best = group.slots.size() - 1;
+    if (group.members.insert(run).second) steer_group(name, group);
     return {.error = 0, .fd = group.slots[best].fd.get(), .balance = Balance::slots};
   }
   set_owner(name, group, best, run);
   steer_group(name, group);
+  set_blocking(group.slots[best].fd.get(), blocking);
   return {.error = 0, .fd = group.slots[best].fd.get(), .balance = Balance::slots};
 }
 
@@ -247,11 +260,68 @@ void SocketListeners::steer_group(const Name& name, Group& group) {
       const auto& owner = group.slots[i].owner;
       if (owner && std::binary_search(runs.begin(), runs.end(), *owner)) live.push_back(i);
     }
+    const bool last_is_shared =
+        std::any_of(group.members.begin(), group.members.end(), [&runs](const RunId& member) {
+          return std::binary_search(runs.begin(), runs.end(), member);
+        });
+    const std::size_t last = group.slots.size() - 1;
+    if (last_is_shared && (live.empty() || live.back() != last)) live.push_back(last);
     if (live.empty()) live.push_back(0);  // nobody is there: all wait where the next run will look
-    if (live != group.steered && steer(group.slots.front().fd.get(), live) == 0)
+    if (live != group.steered && steer(group.slots.front().fd.get(), live, group.aimed) == 0)
       group.steered = std::move(live);
   }
   if (events_.on_attendance_changed) events_.on_attendance_changed(name.first, name.second);
+}
+
+bool SocketListeners::is_steered(std::uint64_t app_id, RunId run) const {
+  const auto [first, last] = groups_of(app_id);
+  return std::none_of(first, last,
+                      [run](const auto& entry) { return entry.second.members.contains(run); });
+}
+
+void SocketListeners::expect_runs(std::uint64_t app_id, bool expected) {
+  const bool changed =
+      expected ? expects_none_.erase(app_id) > 0 : expects_none_.insert(app_id).second;
+  if (!changed || !events_.on_attendance_changed) return;
+  const auto [first, last] = groups_of(app_id);
+  for (auto at = first; at != last; ++at) events_.on_attendance_changed(app_id, at->first.second);
+}
+
+bool SocketListeners::expects_runs(std::uint64_t app_id) const {
+  return !expects_none_.contains(app_id);
+}
+
+void SocketListeners::count_reset(std::uint64_t app_id, const std::string& key) {
+  const auto found = groups_.find(Name(app_id, key));
+  if (found != groups_.end()) ++found->second.reset;
+}
+
+bool SocketListeners::aim(std::uint64_t app_id, RunId run, int port, std::uint16_t client_port) {
+  const auto [first, last] = groups_of(app_id);
+  for (auto at = first; at != last; ++at) {
+    Group& group = at->second;
+    if (group.balance != Balance::slots || group.aimed.size() >= kMostAimed) continue;
+    if (group.steered.empty()) steer_group(at->first, group);  // restored, nobody has joined yet
+    for (std::size_t i = 0; i < group.slots.size(); ++i) {
+      if (group.slots[i].owner != run || tcp_port_of(group.slots[i].fd.get()) != port) continue;
+      group.aimed.push_back({client_port, i});
+      if (steer(group.slots.front().fd.get(), group.steered, group.aimed) == 0) return true;
+      group.aimed.pop_back();
+    }
+  }
+  return false;
+}
+
+void SocketListeners::clear_aim(std::uint64_t app_id, int port, std::uint16_t client_port) {
+  const auto [first, last] = groups_of(app_id);
+  for (auto at = first; at != last; ++at) {
+    Group& group = at->second;
+    if (tcp_port_of(group.slots.front().fd.get()) != port) continue;
+    const auto removed = std::erase_if(
+        group.aimed, [&](const AimedClient& client) { return client.port == client_port; });
+    if (removed == 0) continue;
+    steer(group.slots.front().fd.get(), group.steered, group.aimed);
+  }
 }
 
 int SocketListeners::queued(std::uint64_t app_id, RunId run) const {
@@ -283,8 +353,11 @@ std::vector<int> SocketListeners::unattended(std::uint64_t app_id, const std::st
   std::vector<int> fds;
   const auto found = groups_.find(Name(app_id, key));
   if (found == groups_.end() || found->second.balance == Balance::shared) return fds;
-  for (const Slot& slot : found->second.slots) {
-    if (!slot.owner) fds.push_back(slot.fd.get());  // with rr nobody owns the one there is
+  const Group& group = found->second;
+  const bool shares_last = group.balance == Balance::slots && !group.members.empty();
+  for (const Slot& slot : group.slots) {
+    // With rr nobody owns the one there is.
+    if (!slot.owner && !(shares_last && &slot == &group.slots.back())) fds.push_back(slot.fd.get());
   }
   return fds;
 }
@@ -307,8 +380,12 @@ std::vector<ListenerStatus> SocketListeners::status(std::uint64_t app_id) const 
   const auto [first, last] = groups_of(app_id);
   for (auto at = first; at != last; ++at) {
     const Group& group = at->second;
-    ListenerStatus one{at->first.second, describe_socket(group.slots.front().fd.get()),
-                       group.balance, group.remark, 0};
+    ListenerStatus one{at->first.second,
+                       describe_socket(group.slots.front().fd.get()),
+                       group.balance,
+                       group.remark,
+                       0,
+                       group.reset};
     for (const Slot& slot : group.slots) one.queued += accept_queue_length(slot.fd.get());
     list.push_back(std::move(one));
   }
@@ -326,6 +403,7 @@ void SocketListeners::close_app(std::uint64_t app_id) {
     }
     if (events_.on_attendance_changed) events_.on_attendance_changed(app_id, node.key().second);
   }
+  expects_none_.erase(app_id);
   stages_.erase(stages_.lower_bound({app_id, RunId{}}), stages_.lower_bound({app_id + 1, RunId{}}));
 }
 
@@ -347,6 +425,7 @@ void SocketListeners::store(const Name& name, const Group& group, std::size_t in
 void SocketListeners::restore(const Entry& entry, UniqueFd fd) {
   Group& group = groups_[Name(entry.app_id, entry.key)];
   group.balance = entry.balance;
+  group.is_restored = true;
   if (entry.index == 0) {
     group.remark = entry.remark;
     group.data = entry.data;

@@ -20,6 +20,7 @@
 
 #include "common/base/unique_fd.h"
 #include "daemon/os/listening_socket.h"
+#include "daemon/os/reuseport_steering.h"
 #include "daemon/ports/listener_set.h"
 
 namespace pmx {
@@ -44,7 +45,7 @@ class SocketListeners : public ListenerSet {
   struct Events {
     std::function<void(const Entry&, int fd)> on_stored;  // new, or something of it changed
     std::function<void(const Entry&)> on_removed;
-    // Sockets of this key have, or no longer have, somebody who accepts.
+    // Sockets of this key have, or no longer have, somebody who accepts or is expected to.
     std::function<void(std::uint64_t app_id, const std::string& key)> on_attendance_changed;
   };
 
@@ -62,6 +63,12 @@ class SocketListeners : public ListenerSet {
   void admit(std::uint64_t app_id, RunId run) override;
   void retire(std::uint64_t app_id, RunId run) override;
   void leave(std::uint64_t app_id, RunId run) override;
+  [[nodiscard]] bool is_steered(std::uint64_t app_id, RunId run) const override;
+  void expect_runs(std::uint64_t app_id, bool expected) override;
+  [[nodiscard]] bool expects_runs(std::uint64_t app_id) const override;
+  void count_reset(std::uint64_t app_id, const std::string& key) override;
+  bool aim(std::uint64_t app_id, RunId run, int port, std::uint16_t client_port) override;
+  void clear_aim(std::uint64_t app_id, int port, std::uint16_t client_port) override;
   [[nodiscard]] int queued(std::uint64_t app_id, RunId run) const override;
   [[nodiscard]] std::vector<int> ports(std::uint64_t app_id, RunId run) const override;
   [[nodiscard]] std::vector<int> unattended(std::uint64_t app_id,
@@ -90,8 +97,11 @@ class SocketListeners : public ListenerSet {
     std::string data;
     SocketPlace place;
     std::vector<Slot> slots;  // shared and rr: one
-    std::set<RunId> members;  // shared and rr
+    std::set<RunId> members;  // shared and rr; of slots those that have none of their own
     std::vector<std::size_t> steered;
+    std::vector<AimedClient> aimed;
+    std::uint64_t reset = 0;
+    bool is_restored = false;  // runs may have it of which we have not heard
   };
   using Name = std::pair<std::uint64_t, std::string>;
   using Groups = std::map<Name, Group>;
@@ -103,7 +113,7 @@ class SocketListeners : public ListenerSet {
       std::uint64_t app_id) const;
   std::string who_holds(int port, int error);
   ListenResult open_group(const Name& name, const ListenRequest& request);
-  ListenResult give_slot(const Name& name, Group& group, RunId run);
+  ListenResult give_slot(const Name& name, Group& group, RunId run, bool blocking);
   bool add_slot(const Name& name, Group& group);
   [[nodiscard]] int strangers_in(const Group& group) const;
   void set_owner(const Name& name, Group& group, std::size_t index, std::optional<RunId> owner);
@@ -123,6 +133,7 @@ class SocketListeners : public ListenerSet {
 
   Events events_;
   Groups groups_;
+  std::set<std::uint64_t> expects_none_;  // apps
   Holder holder_;
   std::map<std::pair<std::uint64_t, RunId>, Stage> stages_;
 };

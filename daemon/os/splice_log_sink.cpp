@@ -25,6 +25,10 @@ struct Attach {
   UniqueFd error;
   std::string out_path;
   std::string error_path;
+  LogStyle style;
+};
+struct EndLine {
+  int pm_id;
 };
 struct Detach {
   int pm_id;
@@ -46,7 +50,7 @@ struct Reopen {
   LogTicketPtr ticket;
 };
 struct Stop {};
-using Command = std::variant<Attach, Detach, Drain, Look, Truncate, Reopen, Stop>;
+using Command = std::variant<Attach, EndLine, Detach, Drain, Look, Truncate, Reopen, Stop>;
 
 // A regular file, to look into it; nothing else is opened, a FIFO would block.
 UniqueFd open_to_read(const std::string& path, std::uint64_t& size) {
@@ -127,9 +131,10 @@ class SpliceLogSink::Worker {
   void apply(Attach& command) {
     // The run before may not have been detached.
     pump_.detach(command.pm_id, nullptr);
-    pump_.attach(command.pm_id, std::move(command.out), command.out_path);
-    pump_.attach(command.pm_id, std::move(command.error), command.error_path);
+    pump_.attach(command.pm_id, std::move(command.out), command.out_path, command.style, "out");
+    pump_.attach(command.pm_id, std::move(command.error), command.error_path, command.style, "err");
   }
+  void apply(const EndLine& command) { pump_.end_line(command.pm_id); }
   void apply(const Detach& command) { pump_.detach(command.pm_id, command.ticket); }
   void apply(const Drain& command) { pump_.drain(command.pm_id, command.ticket); }
   void apply(const Look& command) { command.look(); }
@@ -155,9 +160,11 @@ SpliceLogSink::~SpliceLogSink() {
 }
 
 void SpliceLogSink::attach(int pm_id, UniqueFd out, UniqueFd error, const std::string& out_path,
-                           const std::string& error_path) {
-  worker_->send(Attach{pm_id, std::move(out), std::move(error), out_path, error_path});
+                           const std::string& error_path, const LogStyle& style) {
+  worker_->send(Attach{pm_id, std::move(out), std::move(error), out_path, error_path, style});
 }
+
+void SpliceLogSink::end_line(int pm_id) { worker_->send(EndLine{pm_id}); }
 
 void SpliceLogSink::detach(int pm_id, Done done) {
   worker_->send(Detach{pm_id, worker_->ticket(std::move(done))});

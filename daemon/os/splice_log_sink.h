@@ -1,5 +1,6 @@
 // SpliceLogSink: the real LogSink. One thread moves bytes from pipes to files inside the kernel
-// (splice), so an app's output costs no copy and nothing of it is ever held in this process.
+// (splice), so an app's output costs no copy and nothing of it is ever held in this process. Only
+// what is to be written line by line (LogStyle) is looked at.
 #pragma once
 
 #include <functional>
@@ -26,7 +27,8 @@ class SpliceLogSink final : public LogSink {
   ~SpliceLogSink() override;
 
   void attach(int pm_id, UniqueFd out, UniqueFd error, const std::string& out_path,
-              const std::string& error_path) override;
+              const std::string& error_path, const LogStyle& style) override;
+  void end_line(int pm_id) override;
   // Against a file that cannot be written: tries for 2 s at most, then reports how many bytes it
   // dropped.
   void detach(int pm_id, Done done) override;

@@ -7,17 +7,6 @@ namespace pmx {
 
 using std::chrono::sys_seconds;
 
-std::string_view to_string(CatchUp catch_up) noexcept {
-  return catch_up == CatchUp::one ? "one" : "none";
-}
-
-std::optional<CatchUp> catch_up_from(std::string_view text) noexcept {
-  for (const CatchUp each : {CatchUp::none, CatchUp::one}) {
-    if (text == to_string(each)) return each;
-  }
-  return std::nullopt;
-}
-
 DueTimes::DueTimes(CronSchedule schedule, TimeZone zone, CatchUp catch_up, sys_seconds now,
                    std::optional<sys_seconds> settled)
     : schedule_(std::move(schedule)), zone_(std::move(zone)), catch_up_(catch_up) {

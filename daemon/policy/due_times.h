@@ -8,8 +8,8 @@
 
 #include <chrono>
 #include <optional>
-#include <string_view>
 
+#include "common/model/job.h"
 #include "daemon/policy/cron_schedule.h"
 #include "daemon/policy/time_zone.h"
 
@@ -19,11 +19,6 @@ namespace pmx {
 inline constexpr std::chrono::seconds kMetWithin{60};
 // A clock set back by less repeats times, and they are not run again. By more: it was wrong before.
 inline constexpr std::chrono::hours kClockCorrection{3};
-
-enum class CatchUp { none, one };  // of the times missed
-
-std::string_view to_string(CatchUp catch_up) noexcept;  // "none", "one"
-std::optional<CatchUp> catch_up_from(std::string_view) noexcept;
 
 class DueTimes {
  public:

@@ -343,11 +343,11 @@ bool IgnorePatterns::ignores(std::string_view path, bool is_directory) const {
 }
 
 bool IgnorePatterns::ignores_itself(std::string_view path, bool is_directory) const {
-  if (!is_directory && std::ranges::any_of(own_files_, [&](const std::string& own) {
-        return path.starts_with(own);
-      })) {
-    return true;
-  }
+  const auto is_own = [&](const std::string& own) {
+    if (is_directory) return own.ends_with('/') && fmt::format("{}/", path).starts_with(own);
+    return path.starts_with(own);
+  };
+  if (std::ranges::any_of(own_files_, is_own)) return true;
   const std::string_view name = path.substr(path.rfind('/') + 1);
   const std::string with_slash = "/" + std::string(path);
   for (auto pattern = patterns_.rbegin(); pattern != patterns_.rend(); ++pattern) {

@@ -36,7 +36,8 @@ class IgnorePatterns {
                                  const std::vector<std::string>& own_files);
 
   void add(std::string_view pattern);
-  // An absolute path, and those that begin with it ("app.log.1"). No pattern takes it back.
+  // An absolute path, and those that begin with it ("app.log.1"); with a `/` at the end a directory
+  // and everything in it. No pattern takes it back.
   void add_file(std::string_view path);
 
   // `path` is relative to the root: "src/app.js".

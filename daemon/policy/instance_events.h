@@ -26,7 +26,9 @@ struct SpawnFailed {
   std::string text;  // why, in words
 };
 struct Ready {};
-struct ReadyTimedOut {};  // the timer of ArmReadyTimer
+struct ReadyTimedOut {   // the timer of ArmReadyTimer
+  std::string why = {};  // what it was waiting for; may be empty
+};
 struct Exited {  // the main process; `now` is the time it ended, also when that is learned later
   ExitStatus status;
 };
@@ -40,13 +42,20 @@ struct RestartScheduled {  // by the app's own settings: memory, age, time, chan
   std::string why;
   bool revive = false;  // also what has ended by itself; never what the operator has stopped
 };
+struct RunDue {  // a job's time has come
+  std::string what;
+};
+struct RunTimedOut {  // a job's run takes too long
+  std::string why;
+};
 struct Replaced {  // a reload has a ready successor; if ignored, the caller removes it
   Generation generation = 0;
   std::string why = {};  // it was replaced; may be empty
 };
-using InstanceEvent = std::variant<StartRequested, StopRequested, RestartRequested, Spawned,
-                                   SpawnFailed, Ready, ReadyTimedOut, Exited, StopFinished,
-                                   StopFailed, RestartDue, Connected, RestartScheduled, Replaced>;
+using InstanceEvent =
+    std::variant<StartRequested, StopRequested, RestartRequested, Spawned, SpawnFailed, Ready,
+                 ReadyTimedOut, Exited, StopFinished, StopFailed, RestartDue, Connected,
+                 RestartScheduled, RunDue, RunTimedOut, Replaced>;
 
 // Effects are to be performed in order. Timers: one of each kind; arming replaces it.
 namespace effect {

@@ -32,10 +32,13 @@ Millis remaining(TimePoint until, TimePoint now) {
 }  // namespace
 
 InstanceFsmSettings InstanceFsmSettings::from(const AppSpec& spec) {
+  const bool probed = !spec.ready.probe.empty();
   return {.restart = RestartSettings::from(spec),
-          .ready_required = spec.wait_ready || spec.exec_mode == ExecMode::cluster,
-          .listen_timeout = spec.listen_timeout,
-          .start_on_connection = spec.start_on_connection};
+          .ready_required = probed || spec.wait_ready || spec.exec_mode == ExecMode::cluster,
+          .ready_timeout = probed ? spec.ready.timeout : spec.listen_timeout,
+          .ready_timeout_fails = probed && spec.ready.on_timeout == ReadyTimeoutAction::fail,
+          .start_on_connection = spec.start_on_connection,
+          .job = spec.job};
 }
 
 InstanceFsm InstanceFsm::restore(InstanceFsmSettings settings, Snapshot snapshot) {
@@ -53,7 +56,7 @@ InstanceStep InstanceFsm::resume(TimePoint now) const {
   switch (phase()) {
     case Phase::launching:
       step.effects.emplace_back(
-          ArmReadyTimer{remaining(now_.started_at.value_or(now) + settings_.listen_timeout, now)});
+          ArmReadyTimer{remaining(now_.started_at.value_or(now) + settings_.ready_timeout, now)});
       break;
     case Phase::stopping:
       step.effects.emplace_back(BeginStop{});
@@ -62,7 +65,7 @@ InstanceStep InstanceFsm::resume(TimePoint now) const {
       step.effects.emplace_back(ArmRestartTimer{remaining(now_.restart_due.value_or(now), now)});
       break;
     case Phase::idle:
-      step.effects.emplace_back(AwaitConnection{});
+      if (settings_.start_on_connection) step.effects.emplace_back(AwaitConnection{});
       break;
     case Phase::errored:
       if (now_.restart_due)
@@ -193,7 +196,8 @@ InstanceStep InstanceFsm::on_event(const RestartRequested&, TimePoint) {
       ++now_.restarts;
       return launch("restart requested: no longer waiting", {CancelRestartTimer{}}, false);
     case Phase::idle:
-      return launch("restart requested: not waiting for a connection",
+      return launch(has_schedule() ? "run requested by the operator"
+                                   : "restart requested: not waiting for a connection",
                     {CancelRestartTimer{}, CancelAwait{}}, false);
     case Phase::spawning:
       now_.after_stop = AfterStop::restart;
@@ -232,13 +236,15 @@ InstanceStep InstanceFsm::on_event(const Spawned& event, TimePoint now) {
   if (now_.state == InstanceState::stopping) return begin_stop(now_.reason, {}, now_.after_stop);
   if (!settings_.ready_required) return enter(InstanceState::online, now_.reason, {});
   return enter(InstanceState::launching, now_.reason + "; waiting for it to be ready", {},
-               {ArmReadyTimer{settings_.listen_timeout}});
+               {ArmReadyTimer{settings_.ready_timeout}});
 }
 
 InstanceStep InstanceFsm::on_event(const SpawnFailed& event, TimePoint now) {
   switch (phase()) {
     case Phase::spawning:
       now_.spawn_pending = false;
+      if (settings_.job && (now_.spawn_automatic || has_schedule()))
+        return end_run(false, "could not be started: " + event.text, {}, now);
       if (now_.spawn_automatic) {
         return apply(decide_after_spawn_failure(settings_.restart, now_.history, event.text, now),
                      {}, now);
@@ -247,7 +253,7 @@ InstanceStep InstanceFsm::on_event(const SpawnFailed& event, TimePoint now) {
     case Phase::stopping_unborn:
       now_.spawn_pending = false;
       now_.reason += "; the start under way failed: " + event.text;
-      return follow_stop();
+      return follow_stop(now);
     case Phase::idle:
       return enter(InstanceState::errored, "cannot wait for a connection: " + event.text, {});
     case Phase::stopped:
@@ -278,12 +284,16 @@ InstanceStep InstanceFsm::on_event(const Ready&, TimePoint) {
   std::abort();
 }
 
-InstanceStep InstanceFsm::on_event(const ReadyTimedOut&, TimePoint) {
+InstanceStep InstanceFsm::on_event(const ReadyTimedOut& event, TimePoint) {
   switch (phase()) {
     case Phase::launching:
+      if (settings_.ready_timeout_fails)
+        return begin_stop(fmt::format("not ready within {}{}{}", exactly(settings_.ready_timeout),
+                                      event.why.empty() ? "" : ": ", event.why),
+                          {}, AfterStop::decide);
       return enter(InstanceState::online,
                    fmt::format("no ready signal within {}; counted as online, as pm2 does",
-                               exactly(settings_.listen_timeout)),
+                               exactly(settings_.ready_timeout)),
                    {});
     case Phase::stopped:
     case Phase::spawning:
@@ -303,10 +313,17 @@ InstanceStep InstanceFsm::on_event(const Exited& event, TimePoint now) {
   switch (phase()) {
     case Phase::launching:
       now_.last_exit = event.status;
+      if (settings_.job)
+        return end_run(ended_well(settings_.restart, event.status), event.status.describe(),
+                       {CancelReadyTimer{}, SweepLeftovers{}}, now);
       return apply(decide(settings_.restart, now_.history, event.status, uptime, now),
                    {CancelReadyTimer{}, SweepLeftovers{}}, now);
     case Phase::online:
       now_.last_exit = event.status;
+      if (settings_.job)
+        return end_run(ended_well(settings_.restart, event.status),
+                       fmt::format("{} after {}", event.status.describe(), about(uptime)),
+                       {SweepLeftovers{}}, now);
       return apply(decide(settings_.restart, now_.history, event.status, uptime, now),
                    {SweepLeftovers{}}, now);
     case Phase::stopping:
@@ -328,10 +345,10 @@ InstanceStep InstanceFsm::on_event(const Exited& event, TimePoint now) {
   std::abort();
 }
 
-InstanceStep InstanceFsm::on_event(const StopFinished&, TimePoint) {
+InstanceStep InstanceFsm::on_event(const StopFinished&, TimePoint now) {
   switch (phase()) {
     case Phase::stopping:
-      return follow_stop();
+      return follow_stop(now);
     case Phase::errored:
       if (!now_.survivors) return ignore("end of a stop");
       return enter(InstanceState::stopped, "the processes that survived the stop are gone", {});
@@ -417,14 +434,55 @@ InstanceStep InstanceFsm::on_event(const RestartScheduled& event, TimePoint) {
       if (!event.revive || now_.by_operator || now_.survivors) return ignore("scheduled restart");
       now_.history = {};
       return launch("started: " + event.why, {}, false);
+    case Phase::waiting_restart:
+      if (!event.revive) return ignore("scheduled restart");
+      now_.history = {};
+      ++now_.restarts;
+      return launch("restarted: " + event.why, {CancelRestartTimer{}}, false);
     case Phase::spawning:
     case Phase::stopping_unborn:
     case Phase::stopping:
-    case Phase::waiting_restart:
     case Phase::idle:
       return ignore("scheduled restart");
   }
   std::abort();
+}
+
+InstanceStep InstanceFsm::on_event(const RunDue& event, TimePoint) {
+  if (!settings_.job) return ignore("due run");
+  switch (phase()) {
+    case Phase::idle:
+      now_.history = {};
+      return launch(event.what, {}, false);
+    case Phase::waiting_restart:
+      now_.history = {};
+      return launch(event.what, {CancelRestartTimer{}}, false);
+    case Phase::errored:
+      if (now_.survivors) return ignore("due run");
+      now_.history = {};
+      return launch(event.what, {}, false);
+    case Phase::stopped:
+      return ignore("due run");
+    case Phase::stopping_unborn:
+    case Phase::stopping:
+      if (now_.after_stop == AfterStop::stay_stopped) return ignore("due run");
+      break;
+    case Phase::spawning:
+    case Phase::launching:
+    case Phase::online:
+      break;
+  }
+  if (settings_.job->overlap == Overlap::skip || now_.run_waits)
+    return ignore(fmt::format("{}: the one before has not ended", event.what));
+  if (settings_.job->overlap == Overlap::replace && phase() == Phase::online)
+    return begin_stop("stopped for the " + event.what, {}, AfterStop::start);
+  now_.run_waits = true;
+  return {{Changed{}}, event.what + " waits for the one before to end", false};
+}
+
+InstanceStep InstanceFsm::on_event(const RunTimedOut& event, TimePoint) {
+  if (phase() != Phase::online) return ignore("timeout of a run");
+  return begin_stop(event.why, {}, AfterStop::decide);
 }
 
 InstanceStep InstanceFsm::on_event(const Replaced& event, TimePoint now) {
@@ -470,10 +528,13 @@ InstanceStep InstanceFsm::launch(std::string reason, std::vector<InstanceEffect>
                                  bool automatic) {
   now_.spawn_pending = true;
   now_.spawn_automatic = automatic;
+  now_.run_waits = false;
   return enter(InstanceState::launching, std::move(reason), std::move(before), {Spawn{}});
 }
 
 InstanceStep InstanceFsm::begin(std::string reason, std::vector<InstanceEffect> before) {
+  if (has_schedule())
+    return enter(InstanceState::idle, std::move(reason) + "; runs at its times", std::move(before));
   if (!settings_.start_on_connection) return launch(std::move(reason), std::move(before), false);
   return wait_for_connection(std::move(reason), std::move(before), Millis{0});
 }
@@ -498,7 +559,7 @@ InstanceStep InstanceFsm::set_after_stop(AfterStop after_stop, std::string reaso
   return {{Changed{}}, now_.reason, false};
 }
 
-InstanceStep InstanceFsm::follow_stop() {
+InstanceStep InstanceFsm::follow_stop(TimePoint now) {
   switch (now_.after_stop) {
     case AfterStop::stay_stopped:
       return enter(InstanceState::stopped, "stopped: " + now_.reason, {});
@@ -507,6 +568,10 @@ InstanceStep InstanceFsm::follow_stop() {
     case AfterStop::restart:
       ++now_.restarts;
       return launch("restarted: " + now_.reason, {}, false);
+    case AfterStop::decide:
+      if (settings_.job) return end_run(false, now_.reason, {}, now);
+      return apply(decide_after_not_ready(settings_.restart, now_.history, now_.reason, now), {},
+                   now);
   }
   std::abort();
 }
@@ -521,6 +586,18 @@ InstanceStep InstanceFsm::replace(const Replaced& event, std::vector<InstanceEff
       InstanceState::online,
       event.why.empty() ? "reloaded: a ready successor has taken over" : "replaced: " + event.why,
       std::move(before));
+}
+
+InstanceStep InstanceFsm::end_run(bool well, const std::string& what,
+                                  std::vector<InstanceEffect> before, TimePoint now) {
+  if (now_.run_waits) {
+    now_.history = {};
+    return launch(what + "; the next run follows", std::move(before), false);
+  }
+  RestartDecision decision = decide_after_run(*settings_.job, now_.history, well, what);
+  if (has_schedule() && decision.action != RestartDecision::Action::restart)
+    return enter(InstanceState::idle, std::move(decision.reason), std::move(before));
+  return apply(std::move(decision), std::move(before), now);
 }
 
 InstanceStep InstanceFsm::apply(RestartDecision decision, std::vector<InstanceEffect> before,

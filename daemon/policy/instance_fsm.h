@@ -4,7 +4,8 @@
 // States are pm2's. Two of them have a first half in which the answer to a Spawn is still
 // outstanding and no process is known yet, marked * below: `launching*` (a start was asked for) and
 // `stopping*` (it was asked for, and then a stop: what is born must go). `online` is reached by
-// Spawned at once, or, when readiness is required, by Ready or after listen_timeout.
+// Spawned at once, or, when readiness is required, by Ready or after ready_timeout, unless that is a
+// failure.
 //
 // Operator events (StartRequested, StopRequested, RestartRequested) are never refused and always
 // begin a new restart history. While stopping they only change what follows the stop, so the last
@@ -23,13 +24,15 @@
 // Spawned           -         online (4)  -          -         stop         -            -          -           -
 // SpawnFailed       -         errored (5) -          -         follow       -            -          -           errored
 // Ready             -         -           online     -         -            -            -          -           -
-// ReadyTimedOut     -         -           online     -         -            -            -          -           -
+// ReadyTimedOut     -         -           online(10) -         -            -            -          -           -
 // Exited            -         -           policy     policy    -            noted        -          noted (6)   -
 // StopFinished      -         -           -          -         -            follow       -          stopped (6) -
 // StopFailed        -         -           -          -         -            errored      -          -           -
 // RestartDue        -         -           -          -         -            -            launch*    launch* (9) await
 // Connected         -         -           -          -         -            -            -          -           launch*
-// RestartScheduled  (8)       -           stop (3)   stop (3)  -            -            -          launch* (8) -
+// RestartScheduled  (8)       -           stop (3)   stop (3)  -            -            (8)        launch* (8) -
+// RunDue            -         (11)        (11)       (11)      (11)         (11)         launch*    launch* (13) launch*
+// RunTimedOut       -         -           -          stop (12) -            -            -          -           -
 // Replaced          -         -           online     online    -            -            online     online (7)  -
 //
 // stop    = BeginStop, state stopping.    launch* = Spawn, state launching*.
@@ -43,11 +46,20 @@
 // (7) only without survivors, else "-"
 // (8) launch* if it revives, unless the operator has stopped it or survivors exist, else "-"
 // (9) with retry_after, else "-"
+// (10) with ready_timeout_fails: stop, then policy as for an unstable run; the last word of an operator meanwhile wins
+// (11) by the job's overlap: ignored, or noted and begun after the present run, which is stopped for it; ignored in
+//      a stop that the operator wants to stay
+// (12) then policy as for a failed run
+// (13) without survivors, else "-"
 //
 // With start_on_connection, launch* of what is stopped or errored is idle instead, also of idle at
 // StartRequested, and so is the stopped that RestartPolicy decides on: that awaits connections at the earliest min_uptime after the last
 // start, so that a program that ends without taking one does not run in a circle.
 // clang-format on
+//
+// A job's run that ends by itself goes to decide_after_run: one that is due by then starts at once, a failed one is
+// tried again like a crash that waits, and what is done or given up for this time is idle, if the job has a schedule
+// (launch* of a stop's end, too, is a run that was asked for), else stopped or errored.
 //
 // Restarts are counted when the new process is asked for: automatic ones (also when the operator
 // cuts the waiting short), and restarts of a running app, and reloads; never the start of a stopped
@@ -70,9 +82,11 @@ namespace pmx {
 
 struct InstanceFsmSettings {
   RestartSettings restart;
-  bool ready_required = false;  // cluster or wait_ready
-  Millis listen_timeout = AppSpec::kDefaultListenTimeout;
+  bool ready_required = false;  // cluster, wait_ready or a probe
+  Millis ready_timeout = AppSpec::kDefaultListenTimeout;
+  bool ready_timeout_fails = false;
   bool start_on_connection = false;
+  std::optional<JobSpec> job = {};
 
   static InstanceFsmSettings from(const AppSpec& spec);
 };
@@ -80,7 +94,12 @@ struct InstanceFsmSettings {
 class InstanceFsm {
  public:
   // What follows a stop.
-  enum class AfterStop { stay_stopped, start, restart };
+  enum class AfterStop {
+    stay_stopped,
+    start,
+    restart,
+    decide,  // it was not ready in time: what RestartPolicy says
+  };
 
   // Everything that must outlive the daemon. A default one is a new instance that has never run.
   struct Snapshot {
@@ -94,6 +113,7 @@ class InstanceFsm {
     int restarts = 0;
     RestartHistory history = {};
     std::optional<ExitStatus> last_exit = {};
+    bool run_waits = false;  // of a job, for the end of the present one
     Generation generation = 0;
     std::optional<TimePoint> started_at = {};   // of the last process
     std::optional<TimePoint> restart_due = {};  // waiting_restart
@@ -162,6 +182,8 @@ class InstanceFsm {
   InstanceStep on_event(const RestartDue&, TimePoint now);
   InstanceStep on_event(const Connected&, TimePoint now);
   InstanceStep on_event(const RestartScheduled&, TimePoint now);
+  InstanceStep on_event(const RunDue&, TimePoint now);
+  InstanceStep on_event(const RunTimedOut&, TimePoint now);
   InstanceStep on_event(const Replaced&, TimePoint now);
 
   InstanceStep enter(InstanceState state, std::string reason, std::vector<InstanceEffect> before,
@@ -171,10 +193,16 @@ class InstanceFsm {
   InstanceStep begin(std::string reason, std::vector<InstanceEffect> before);
   InstanceStep wait_for_connection(std::string reason, std::vector<InstanceEffect> before,
                                    Millis delay);
+  // What comes after the end of a job's run.
+  InstanceStep end_run(bool well, const std::string& what, std::vector<InstanceEffect> before,
+                       TimePoint now);
+  [[nodiscard]] bool has_schedule() const {
+    return settings_.job && !settings_.job->schedule.empty();
+  }
   InstanceStep begin_stop(std::string reason, std::vector<InstanceEffect> before,
                           AfterStop after_stop);
   InstanceStep set_after_stop(AfterStop after_stop, std::string reason);
-  InstanceStep follow_stop();
+  InstanceStep follow_stop(TimePoint now);
   InstanceStep replace(const Replaced& event, std::vector<InstanceEffect> before, TimePoint now);
   InstanceStep apply(RestartDecision decision, std::vector<InstanceEffect> before, TimePoint now);
   [[nodiscard]] InstanceStep ignore(std::string_view event) const;

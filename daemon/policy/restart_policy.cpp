@@ -95,10 +95,14 @@ RestartSettings RestartSettings::from(const AppSpec& spec) {
           .retry_after = spec.retry_after};
 }
 
+bool ended_well(const RestartSettings& settings, const ExitStatus& exit) {
+  return exit.success() || contains(settings.success_codes, exit);
+}
+
 RestartDecision decide(const RestartSettings& settings, RestartHistory& history,
                        const ExitStatus& exit, Duration uptime, TimePoint now) {
   const std::string what = fmt::format("{} after {}", exit.describe(), about(uptime));
-  const bool success = exit.success() || contains(settings.success_codes, exit);
+  const bool success = ended_well(settings, exit);
   if (settings.mode == RestartMode::never) {
     return {Action::stay_stopped, Millis{0}, what + "; not restarted: autorestart is off"};
   }
@@ -117,10 +121,33 @@ RestartDecision decide(const RestartSettings& settings, RestartHistory& history,
                             Millis{0}, now);
 }
 
+RestartDecision decide_after_not_ready(const RestartSettings& settings, RestartHistory& history,
+                                       const std::string& what, TimePoint now) {
+  if (settings.mode == RestartMode::never)
+    return {Action::give_up, Millis{0}, what + "; not restarted: autorestart is off"};
+  return restart_or_give_up(settings, history, what, true, Millis{0}, now);
+}
+
 RestartDecision decide_after_spawn_failure(const RestartSettings& settings, RestartHistory& history,
                                            std::string_view text, TimePoint now) {
   const std::string what = fmt::format("could not be started: {}", text);
   return restart_or_give_up(settings, history, what, true, kSpawnRetryDelay, now);
+}
+
+RestartDecision decide_after_run(const JobSpec& job, RestartHistory& history, bool well,
+                                 const std::string& what) {
+  if (well) {
+    history = {};
+    return {Action::stay_stopped, Millis{0}, what + "; done"};
+  }
+  const int failed = ++history.unstable_restarts;
+  if (failed > job.retries) {
+    return {Action::give_up, Millis{0},
+            fmt::format("{}; failed after {} {}", what, failed, failed == 1 ? "try" : "tries")};
+  }
+  return {Action::restart, std::max(job.retry_delay, Millis{1}),
+          fmt::format("{}; try {} of {} in {}", what, failed + 1, job.retries + 1,
+                      exactly(job.retry_delay))};
 }
 
 }  // namespace pmx

@@ -84,9 +84,22 @@ struct RestartDecision {
 RestartDecision decide(const RestartSettings& settings, RestartHistory& history,
                        const ExitStatus& exit, Duration uptime, TimePoint now);
 
+// The same after a process that was ended because it did not become ready; `what` says so. Counts as
+// an unstable run.
+RestartDecision decide_after_not_ready(const RestartSettings& settings, RestartHistory& history,
+                                       const std::string& what, TimePoint now);
+
 // The same after an automatic restart that could not make a process; `text` says why. Counts as an
 // unstable run.
 RestartDecision decide_after_spawn_failure(const RestartSettings& settings, RestartHistory& history,
                                            std::string_view text, TimePoint now);
+
+// A job's run has ended, or could not begin (`what`, in words). Failed runs in a row are counted as
+// unstable; stay_stopped: it is done for this time.
+RestartDecision decide_after_run(const JobSpec& job, RestartHistory& history, bool well,
+                                 const std::string& what);
+
+// By these settings: an exit code of success.
+bool ended_well(const RestartSettings& settings, const ExitStatus& exit);
 
 }  // namespace pmx

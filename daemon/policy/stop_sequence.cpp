@@ -22,6 +22,8 @@ std::string describe(const StopStep& step) {
       return "message \"shutdown\"";
     case Kind::disconnect:
       return "disconnect";
+    case Kind::command:
+      return "stop_command";
     case Kind::drain:
       return "waiting for its connections";
     case Kind::signal:
@@ -33,29 +35,34 @@ std::string describe(const StopStep& step) {
 }  // namespace
 
 StopSequence::StopSequence(const AppSpec& spec, StopPurpose purpose, bool has_channel)
-    : treekill_(spec.treekill) {
+    : whole_tree_(spec.kill_mode != KillMode::leader) {
   const Door door = door_of(spec);
   if (purpose == StopPurpose::retire) {
     if (door == Door::node && has_channel)
       steps_.push_back({.kind = Kind::disconnect, .wait = spec.drain_timeout});
-    if (door == Door::preload || (door == Door::none && !spec.listen.empty()))
+    if (door == Door::preload || door == Door::seccomp ||
+        (door == Door::none && !spec.listen.empty()))
       steps_.push_back({.kind = Kind::drain, .wait = spec.drain_timeout});
   }
+  if (!spec.stop_command.empty())
+    steps_.push_back({.kind = Kind::command, .wait = spec.kill_timeout});
   if (spec.shutdown_with_message && has_channel) {
     steps_.push_back({.kind = Kind::message, .wait = spec.kill_timeout});
   } else if (spec.stop_steps.empty()) {
     steps_.push_back({.kind = Kind::signal,
                       .signal = SIGINT,
-                      .whole_tree = treekill_,
+                      .whole_tree = whole_tree_,
                       .wait = spec.kill_timeout});
   }
   for (const StopSignal& step : spec.stop_steps) {
-    steps_.push_back(
-        {.kind = Kind::signal, .signal = step.number, .whole_tree = treekill_, .wait = step.wait});
+    steps_.push_back({.kind = Kind::signal,
+                      .signal = step.number,
+                      .whole_tree = whole_tree_,
+                      .wait = step.wait});
   }
   steps_.push_back({.kind = Kind::signal,
                     .signal = SIGKILL,
-                    .whole_tree = treekill_,
+                    .whole_tree = whole_tree_,
                     .wait = std::max(spec.kill_timeout, kLeastWaitAfterKill)});
 }
 
@@ -96,7 +103,7 @@ StopProgress StopSequence::on_channel_closed() {
     if (steps_[i].kind == Kind::message) {
       steps_[i].kind = Kind::signal;
       steps_[i].signal = SIGINT;
-      steps_[i].whole_tree = treekill_;
+      steps_[i].whole_tree = whole_tree_;
     }
   }
   if (next_ > 0 && steps_[next_ - 1].kind == Kind::disconnect) {
@@ -107,11 +114,12 @@ StopProgress StopSequence::on_channel_closed() {
 
 StopProgress StopSequence::on_main_exited() {
   main_gone_ = true;
-  if (!treekill_)
+  if (!whole_tree_)
     return finish(Action::done,
-                  "the main process is gone; treekill is off, so its children are left alone");
-  // Nobody is left to drain, and children know nothing about a disconnect.
-  if (next_ > 0 && steps_[next_ - 1].kind == Kind::drain)
+                  "the main process is gone; kill_mode is leader, so its children are left alone");
+  // Nobody is left to drain or to hear of a command, and children know nothing about a disconnect.
+  if (next_ > 0 &&
+      (steps_[next_ - 1].kind == Kind::drain || steps_[next_ - 1].kind == Kind::command))
     return perform_next("the main process is gone, its tree may not be");
   if (next_ > 0 && steps_[next_ - 1].kind == Kind::disconnect) {
     StopProgress progress = on_channel_closed();

@@ -3,6 +3,7 @@
 //
 //   stop, restart                       SIGINT, kill_timeout, SIGKILL
 //   the same, shutdown_with_message     "shutdown" over the channel, kill_timeout, SIGKILL
+//   with stop_command                   that, kill_timeout, then as without
 //   with stop_steps                     their signals and waits instead of SIGINT; SIGKILL
 //   retire after a reload, Node worker "disconnect" over the channel; when the last connection has
 //   gone the worker closes the channel (or drain_timeout passes); then one of the two above
@@ -10,7 +11,7 @@
 //   until the last one has gone (or drain_timeout passes); then one of the two above
 //
 // Without a channel nothing can be sent, so those steps fall back to SIGINT. Signals go to the
-// whole tree, unless the app has treekill off: then only to the main process, and its children do
+// whole tree, unless kill_mode is leader: then only to the main process, and its children do
 // not hold up the end.
 #pragma once
 
@@ -35,6 +36,7 @@ struct StopStep {
   enum class Kind {
     message,     // send the text "shutdown" to the app
     disconnect,  // send Node's internal disconnect: finish connections, then close the channel
+    command,     // run the app's stop_command; if that fails, the wait is over
     drain,       // do nothing; look whether it still has connections
     signal,      // send `signal`
   };
@@ -51,7 +53,7 @@ enum class StopEvent {
   channel_closed,
   drained,  // it has no connections any more
   main_exited,
-  tree_gone,  // the main process and every descendant; with treekill off main_exited is enough
+  tree_gone,  // the main process and every descendant; with kill_mode leader main_exited is enough
 };
 
 // What the caller does now.
@@ -85,7 +87,7 @@ class StopSequence {
   StopProgress on_channel_closed();
   StopProgress on_main_exited();
 
-  bool treekill_;
+  bool whole_tree_;
   std::vector<StopStep> steps_;
   std::size_t next_ = 0;  // steps_[next_ - 1] is being waited for
   bool main_gone_ = false;

@@ -9,7 +9,8 @@
 // Life of a run here: acquire (per key) -> admit -> retire -> leave. Admission and retirement are
 // the run's, whatever it acquires before or after. While no run is admitted, connections go to
 // those that are not retired, so that a first start loses nothing. Connections in a slot whose run
-// has left wait for the next run, which gets that slot first, or for unattended().
+// has left wait for the next run, which gets that slot first, or for whoever looks after
+// unattended().
 #pragma once
 
 #include <sys/types.h>
@@ -40,6 +41,8 @@ struct ListenRequest {
   bool readable_all = false;        // or at least
   bool writable_all = false;
   Balance balance = Balance::shared;  // wished; TCP only, other kinds are always shared
+  // The program is passed it as it is, and may expect that accept() waits; see ListenResult.
+  bool blocking = false;
 
   friend bool operator==(const ListenRequest&, const ListenRequest&) = default;
 };
@@ -50,7 +53,9 @@ std::string listener_key(const ListenRequest& request, std::int64_t index);
 
 struct ListenResult {
   int error = 0;  // positive errno; 0 = `fd` is valid
-  int fd = -1;    // borrowed: owned by the set, non-blocking, CLOEXEC, bound and (stream) listening
+  // Borrowed: owned by the set, CLOEXEC, bound and (stream) listening. Non-blocking, or as was wished
+  // if no other run has it: O_NONBLOCK is of the open file, so one for all who have it.
+  int fd = -1;
   Balance balance = Balance::shared;  // as it is
   std::string problem = {};           // more about the error: who holds the port
 };
@@ -60,8 +65,9 @@ struct ListenerStatus {
   std::string key;
   std::string address;  // "tcp 127.0.0.1:3000", "unix /run/x.sock"
   Balance balance = Balance::shared;
-  std::string remark;  // why it is not as wished
-  int queued = 0;      // connections that nobody has accepted yet
+  std::string remark;       // why it is not as wished
+  int queued = 0;           // connections that nobody has accepted yet
+  std::uint64_t reset = 0;  // those that nobody was left for, since the daemon has started
 };
 
 class ListenerSet {
@@ -84,8 +90,22 @@ class ListenerSet {
   // It has ended: its slots are free.
   virtual void leave(std::uint64_t app_id, RunId run) = 0;
 
+  // Whether retire() keeps further connections from the run: with `slots`, unless it had to share one.
+  [[nodiscard]] virtual bool is_steered(std::uint64_t app_id, RunId run) const = 0;
+
+  // Whether a run of the app is on its way, for which connections may wait. Until told: yes.
+  virtual void expect_runs(std::uint64_t app_id, bool expected) = 0;
+  [[nodiscard]] virtual bool expects_runs(std::uint64_t app_id) const = 0;
+  // A connection of this key was ended, as nobody was left for it.
+  virtual void count_reset(std::uint64_t app_id, const std::string& key) = 0;
+
   // Connections that wait for this run alone: in the accept queues of its slots.
   [[nodiscard]] virtual int queued(std::uint64_t app_id, RunId run) const = 0;
+  // Until cleared: connections from this port of a client on this machine reach `run` and nobody
+  // else, also while it is not admitted. False: `run` has no slot of its own at `port`.
+  virtual bool aim(std::uint64_t app_id, RunId run, int port, std::uint16_t client_port) = 0;
+  virtual void clear_aim(std::uint64_t app_id, int port, std::uint16_t client_port) = 0;
+
   // The TCP ports of the run's sockets; empty if it has none.
   [[nodiscard]] virtual std::vector<int> ports(std::uint64_t app_id, RunId run) const = 0;
 

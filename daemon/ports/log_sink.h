@@ -13,6 +13,16 @@
 
 namespace pmx {
 
+// How output is written. Neither a date nor JSON: byte for byte.
+struct LogStyle {
+  std::string date_format;  // before each line (date_pattern.h)
+  bool json = false;        // each line is an object
+  std::string app_name;     // in it
+
+  [[nodiscard]] bool is_raw() const { return date_format.empty() && !json; }
+  friend bool operator==(const LogStyle&, const LogStyle&) = default;
+};
+
 class LogSink {
  public:
   using Done = std::function<void()>;  // runs on the control thread
@@ -23,8 +33,13 @@ class LogSink {
   // the two files, which are created (with their directories) and appended to. Equal paths, here or
   // in several instances, share one file. "/dev/null" discards. An unwritable file is reported
   // through the daemon's log, its bytes wait in the pipe and it is tried again.
+  // With another style than raw, what is no whole line yet stays in the pipe; a line longer than
+  // 128 KiB is cut.
   virtual void attach(int pm_id, UniqueFd out, UniqueFd error, const std::string& out_path,
-                      const std::string& error_path) = 0;
+                      const std::string& error_path, const LogStyle& style) = 0;
+
+  // A run has ended: what it has left without a line break is a line.
+  virtual void end_line(int pm_id) = 0;
 
   // Moves everything still in the pipes to the files, closes both and calls `done`. Unknown ids:
   // `done` only.

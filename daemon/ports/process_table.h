@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/base/unique_fd.h"
+#include "daemon/ports/spawner.h"
 
 namespace pmx {
 
@@ -24,6 +25,8 @@ struct TreeQuery {
   pid_t root = 0;     // main process; may be gone
   std::string token;  // value of PMX_TOKEN in the environment of the run's processes:
                       // PM_ID.GENERATION.UNIQUE_ID
+  RunId run = {};
+  pid_t session = 0;  // only members of this session; 0: wherever they are
 };
 
 struct Usage {
@@ -44,12 +47,17 @@ class ProcessTable {
   // The live processes of the tree, descendants before their parents, the root last. Zombies are
   // left out.
   virtual std::vector<ProcessRef> tree(const TreeQuery& query) = 0;
+  // SIGKILL to the whole tree in one step, if it has a cgroup: nothing escapes by forking meanwhile.
+  virtual void kill_at_once(RunId run) = 0;
+  // By what the tree is known, in words.
+  [[nodiscard]] virtual std::string known_by(RunId run) const = 0;
   // False: it has ended.
   virtual bool signal(const ProcessRef& process, int number) = 0;
   virtual std::unique_ptr<Watch> watch(const ProcessRef& process, std::function<void()> on_end) = 0;
   virtual Usage usage(pid_t root) = 0;
-  // Established TCP connections of the tree on these local ports.
-  virtual int connections(const TreeQuery& query, const std::vector<int>& ports) = 0;
+  // Established TCP connections of the tree on these local ports: the inode of each, once.
+  virtual std::vector<std::uint64_t> connections(const TreeQuery& query,
+                                                 const std::vector<int>& ports) = 0;
   // Main processes of runs are never taken for what another run left behind.
   virtual void add_main(pid_t pid) = 0;
   virtual void remove_main(pid_t pid) = 0;

@@ -38,13 +38,18 @@ struct SpawnRequest {
   // LISTEN_PID and LISTEN_FDNAMES (sd_listen_fds(3)); the channel comes behind them.
   std::vector<int> sockets;
   ProcessLimits limits;
-  std::string note;  // kept beside the process for a later daemon, at most 500 bytes
+  bool notify = false;       // NOTIFY_SOCKET is set, see Process::notify
+  int ready_fd = -1;         // or the number of a pipe's end it may write a line to
+  bool watch_binds = false;  // its bind() and listen() wait for whoever has Process::binds
+  std::string note;          // kept beside the process for a later daemon, at most 500 bytes
 };
 
 struct Process {
   pid_t pid = 0;
   std::uint64_t start_time = 0;  // clock ticks since boot, as in /proc
   UniqueFd channel;              // our end; may be empty
+  UniqueFd binds;                // as for BindWatches; only if that was wished
+  UniqueFd notify;               // as for NotifyWatches; likewise
 };
 
 // Which step failed ("chdir", "exec", ...), why, and on what path; or with error 0: `path` is what

@@ -36,7 +36,11 @@ struct InstanceRecord {
   std::optional<ExitStatus> last_exit;
   WallMillis created_at = 0;
   WallMillis started_at = 0;
-  std::uint32_t generation = 0;  // highest ever used
+  std::vector<WallMillis> granted;  // restarts of the budget, oldest first
+  std::optional<WallMillis> restart_due;
+  bool run_waits = false;             // of a job
+  std::optional<WallMillis> settled;  // of a job: the times up to it are dealt with
+  std::uint32_t generation = 0;       // highest ever used
   // Identity of the last process: valid only under `boot_id`.
   pid_t pid = 0;
   std::uint64_t start_time = 0;

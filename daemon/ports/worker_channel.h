@@ -21,7 +21,7 @@ struct ChannelEvents {
   std::function<void()> on_closed;  // last event; after disconnect(): all its work is done
   std::function<void()> on_note_changed;
   std::function<void(const std::string& text)>
-      on_problem;  // why it does not get a socket, for people
+      on_problem;  // why it does not get a socket, or why what it sent is not taken; for people
 };
 
 class WorkerChannel {

@@ -17,9 +17,14 @@ std::chrono::sys_seconds wall_seconds(const Clock& clock) {
       std::chrono::floor<std::chrono::seconds>(std::chrono::milliseconds{clock.wall_now()})};
 }
 
-DueTimes due_times(const Ports& ports, const AppSpec& spec) {
-  return {CronSchedule::parse(spec.cron_restart), ports.time_zone(spec.time_zone), CatchUp::none,
-          wall_seconds(ports.clock)};
+const std::string& expression(const AppSpec& spec) {
+  return spec.job ? spec.job->schedule : spec.cron_restart;
+}
+
+DueTimes due_times(const Ports& ports, const AppSpec& spec,
+                   std::optional<std::chrono::sys_seconds> settled = {}) {
+  return {CronSchedule::parse(expression(spec)), ports.time_zone(spec.time_zone),
+          spec.job ? spec.job->catch_up : CatchUp::none, wall_seconds(ports.clock), settled};
 }
 
 }  // namespace
@@ -28,22 +33,27 @@ AppUpkeep::AppUpkeep(const Ports& ports, Actions actions)
     : ports_(ports), actions_(std::move(actions)), age_timer_(ports.io) {}
 
 void AppUpkeep::check(const Ports& ports, const AppSpec& spec) {
-  if (!spec.cron_restart.empty()) due_times(ports, spec);
+  if (!expression(spec).empty()) due_times(ports, spec);
 }
 
 void AppUpkeep::configure(const AppSpec& spec) {
   std::string schedule;
-  if (!spec.cron_restart.empty()) schedule = spec.cron_restart + "\n" + spec.time_zone;
+  if (!expression(spec).empty())
+    schedule = fmt::format("{}\n{}\n{}", expression(spec), spec.time_zone,
+                           spec.job ? to_string(spec.job->catch_up) : "cron_restart");
   if (schedule != schedule_) {
     if (schedule.empty()) {
       times_.reset();
       wall_timer_.reset();
     } else {
-      times_.emplace(due_times(ports_, spec));
+      // A schedule that is changed begins anew.
+      times_.emplace(due_times(ports_, spec,
+                               spec.job && schedule_.empty() ? actions_.settled() : std::nullopt));
       if (!wall_timer_) wall_timer_ = ports_.wall_timer([this] { on_time(); });
       arm();
     }
     schedule_ = std::move(schedule);
+    is_job_ = spec.job.has_value();
   }
   max_uptime_ = spec.max_uptime;
   instances_changed();
@@ -57,8 +67,24 @@ void AppUpkeep::on_time() {
   if (!times_) return;
   const DueTimes::Answer answer = times_->at(wall_seconds(ports_.clock));
   arm();
-  if (answer.kind == DueTimes::Answer::Kind::met)
-    actions_.restart_all("cron_restart: " + times_->zone().text(answer.time));
+  const std::string when = times_->zone().text(answer.time);
+  switch (answer.kind) {
+    case DueTimes::Answer::Kind::nothing:
+      return;
+    case DueTimes::Answer::Kind::met:
+      if (is_job_) {
+        actions_.run_due("run of " + when, times_->settled());
+      } else {
+        actions_.restart_all("cron_restart: " + when);
+      }
+      return;
+    case DueTimes::Answer::Kind::make_up:
+      actions_.run_due("run of " + when + ", made up for", times_->settled());
+      return;
+    case DueTimes::Answer::Kind::missed:
+      if (is_job_) actions_.run_due("", times_->settled());
+      return;
+  }
 }
 
 void AppUpkeep::instances_changed() {

@@ -1,9 +1,9 @@
-// AppUpkeep: when an app that runs well is restarted by its own settings: at the times of
-// cron_restart, and instance by instance at max_uptime. Decides and keeps time; the supervisor
-// restarts.
+// AppUpkeep: what an app's own settings have done at times: a job's runs, restarts by cron_restart,
+// and by max_uptime instance by instance. Decides and keeps time; the supervisor acts.
 #pragma once
 
 #include <asio/steady_timer.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -22,17 +22,27 @@ class AppUpkeep {
     // All instances, also those that ended by themselves; never what the operator has stopped.
     std::function<void(const std::string& why)> restart_all;
     std::function<void(int pm_id, const std::string& why)> restart_one;
+    // Of a job; `what` is empty: the time was missed and is left out. Times up to `settled` need not be
+    // looked at again.
+    std::function<void(const std::string& what, std::chrono::sys_seconds settled)> run_due;
+    // Of a job, from a daemon before.
+    std::function<std::optional<std::chrono::sys_seconds>()> settled;
     // The instances that are meant to run.
     std::function<std::vector<RecycleCandidate>()> candidates;
   };
 
   AppUpkeep(const Ports& ports, Actions actions);
 
-  // For the first and any other settings. Throws Error(invalid_spec) if cron_restart or time_zone
-  // are wrong, and leaves everything as it was.
+  // For the first and any other settings. Throws Error(invalid_spec) if schedule, cron_restart or
+  // time_zone are wrong, and leaves everything as it was.
   void configure(const AppSpec& spec);
   // An instance has changed its state.
   void instances_changed();
+
+  // Of the schedule or cron_restart.
+  [[nodiscard]] std::optional<std::chrono::sys_seconds> next_time() const {
+    return times_ ? times_->next() : std::nullopt;
+  }
 
   // Throws Error(invalid_spec).
   static void check(const Ports& ports, const AppSpec& spec);
@@ -44,7 +54,8 @@ class AppUpkeep {
   const Ports& ports_;
   Actions actions_;
   std::optional<DueTimes> times_;
-  std::string schedule_;  // expression and zone of times_
+  std::string schedule_;  // expression and zone of times_, and of what
+  bool is_job_ = false;
   std::unique_ptr<WallTimer> wall_timer_;
   Millis max_uptime_{0};
   TimePoint quiet_until_{};  // after an instance was recycled

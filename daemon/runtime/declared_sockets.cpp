@@ -22,6 +22,7 @@ ListenRequest request_of(const DeclaredSocket& socket, Balance balance) {
   request.backlog = socket.backlog;
   request.mode = socket.mode;
   request.balance = balance;
+  request.blocking = true;
   return request;
 }
 

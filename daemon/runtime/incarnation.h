@@ -6,11 +6,13 @@
 #include <string>
 
 #include "common/base/clock.h"
+#include "daemon/ports/bind_watch.h"
 #include "daemon/ports/spawner.h"
 #include "daemon/ports/worker_channel.h"
 
 namespace pmx {
 
+class Checks;
 class Stopper;
 
 struct Incarnation {
@@ -30,6 +32,8 @@ struct Incarnation {
   bool ready = false;   // has said so, or listens
   bool exited = false;  // the main process
   std::unique_ptr<WorkerChannel> channel;
+  std::unique_ptr<BindWatch> binds;  // only with the door seccomp
+  std::unique_ptr<Checks> checks;    // none: the app wishes none
   std::unique_ptr<Stopper> stopper;  // while it is being stopped
 
   Incarnation();
@@ -37,6 +41,9 @@ struct Incarnation {
   Incarnation(Incarnation&&) = delete;
   Incarnation& operator=(Incarnation&&) = delete;
 };
+
+// The note kept beside a process: role, ready or not, then what the channel wants kept.
+std::string note_of(const Incarnation& incarnation);
 
 // The role in a note that was kept beside a process.
 inline Incarnation::Role role_in_note(const std::string& note) {

@@ -9,18 +9,11 @@
 #include <variant>
 
 #include "common/model/door.h"
-#include "daemon/policy/increment_var.h"
-#include "daemon/runtime/declared_sockets.h"
+#include "daemon/runtime/checks.h"
 #include "daemon/runtime/stopper.h"
 
 namespace pmx {
 namespace {
-
-// The note kept beside a process: role, ready or not, then what the channel wants kept.
-std::string note_of(const Incarnation& incarnation) {
-  return fmt::format("{}{};{}", static_cast<char>(incarnation.role), incarnation.ready ? '1' : '0',
-                     incarnation.channel ? incarnation.channel->note() : "");
-}
 
 std::string end_of_candidate(const Incarnation& candidate, const ProcessExit& exit) {
   return fmt::format("it ended {} it was ready: {}", candidate.ready ? "after" : "before",
@@ -38,6 +31,8 @@ Instance::Instance(const Ports& ports, std::shared_ptr<const AppSpec> spec, Iden
       paths_(ports.paths(*spec_, identity_.pm_id)),
       fsm_(fsm_settings()),
       restart_timer_(ports.io),
+      turn_timer_(ports.io),
+      run_timer_(ports.io),
       ready_timer_(ports.io),
       candidate_timer_(ports.io) {}
 
@@ -52,14 +47,22 @@ InstanceFsmSettings Instance::fsm_settings() const {
 void Instance::attach_logs() {
   OutputPipes pipes = ports_.spawner.open_output(identity_.pm_id);
   ports_.logs.attach(identity_.pm_id, std::move(pipes.out), std::move(pipes.error), paths_.out,
-                     paths_.error);
+                     paths_.error, log_style());
+}
+
+LogStyle Instance::log_style() const {
+  return {spec_->log_date_format, spec_->log_type == "json", spec_->name};
 }
 
 void Instance::set_spec(std::shared_ptr<const AppSpec> spec) {
+  const LogStyle style = log_style();
   spec_ = std::move(spec);
   fsm_.set_settings(fsm_settings());
+  guarded_ = 0;  // by the settings until now
+  update_upkeep();
   InstancePaths paths = ports_.paths(*spec_, identity_.pm_id);
-  const bool logs_moved = paths.out != paths_.out || paths.error != paths_.error;
+  const bool logs_moved =
+      paths.out != paths_.out || paths.error != paths_.error || style != log_style();
   if (paths.pid != paths_.pid) ports_.store.put_file(paths_.pid, std::nullopt);
   paths_ = std::move(paths);
   if (logs_moved) {
@@ -73,6 +76,22 @@ void Instance::reset_counters() {
   identity_.created_at = ports_.clock.wall_now();
   record();
   events_.changed();
+}
+
+void Instance::start() {
+  not_ready_.clear();
+  handle(StartRequested{});
+}
+
+void Instance::restart() {
+  not_ready_.clear();
+  handle(RestartRequested{});
+}
+
+void Instance::run_due(const std::string& what, std::chrono::sys_seconds settled) {
+  settled_until_ = settled;
+  if (!what.empty()) handle(RunDue{what});
+  record();
 }
 
 bool Instance::settled() const noexcept {
@@ -89,7 +108,17 @@ void Instance::handle(const InstanceEvent& event) {
     const InstanceEvent next = std::move(inbox_.front());
     inbox_.pop_front();
     const InstanceStep step = fsm_.on(next, ports_.clock.now());
+    if (fsm_.snapshot().after_stop == InstanceFsm::AfterStop::decide) not_ready_ = fsm_.reason();
     for (const InstanceEffect& effect : step.effects) perform(effect);
+    if (fsm_.state() == InstanceState::online && std::exchange(comes_back_, false))
+      events_.came_back(identity_.pm_id);
+    if (step.ignored && std::holds_alternative<RunDue>(next))
+      ports_.log(fmt::format("{} ({}): {}", spec_->name, identity_.pm_id, step.reason));
+    // A stop need not wait for what was never begun.
+    if (!waits_for_.empty() && fsm_.state() == InstanceState::stopping) {
+      turn_timer_.cancel();
+      inbox_.push_back(SpawnFailed{std::exchange(waits_for_, "")});
+    }
   }
   handling_ = false;
 }
@@ -97,16 +126,14 @@ void Instance::handle(const InstanceEvent& event) {
 void Instance::perform(const InstanceEffect& effect) {
   struct Performer {
     Instance& self;
-    void operator()(const effect::Spawn&) const { self.spawn_current(); }
+    void operator()(const effect::Spawn&) const { self.spawn_when_permitted(); }
     void operator()(const effect::BeginStop&) const { self.begin_stop(); }
     void operator()(const effect::SweepLeftovers&) const { self.sweep(); }
     void operator()(const effect::ArmRestartTimer& timer) const {
       self.arm(self.restart_timer_, timer.delay, RestartDue{});
     }
     void operator()(const effect::CancelRestartTimer&) const { self.restart_timer_.cancel(); }
-    void operator()(const effect::ArmReadyTimer& timer) const {
-      self.arm(self.ready_timer_, timer.delay, ReadyTimedOut{});
-    }
+    void operator()(const effect::ArmReadyTimer& timer) const { self.arm_ready_timer(timer.delay); }
     void operator()(const effect::CancelReadyTimer&) const { self.ready_timer_.cancel(); }
     void operator()(const effect::AwaitConnection&) const { self.await_connection(); }
     void operator()(const effect::CancelAwait&) const { self.first_connection_.reset(); }
@@ -121,8 +148,12 @@ void Instance::perform(const InstanceEffect& effect) {
 }
 
 void Instance::admit_if_online() {
-  if (current_ && fsm_.state() == InstanceState::online)
+  if (!current_ || fsm_.state() != InstanceState::online) return;
+  if (current_->checks && current_->checks->health() == Health::unhealthy) {
+    ports_.listeners.retire(identity_.app_id, current_->run);
+  } else {
     ports_.listeners.admit(identity_.app_id, current_->run);
+  }
 }
 
 void Instance::arm(asio::steady_timer& timer, Millis delay, InstanceEvent event) {
@@ -133,32 +164,13 @@ void Instance::arm(asio::steady_timer& timer, Millis delay, InstanceEvent event)
   });
 }
 
-void Instance::spawn_current() {
-  std::string failure;
-  current_ = spawn(*spec_, Incarnation::Role::current, failure);
-  if (current_) {
-    watch_in_place();
-    handle(Spawned{current_->run.generation});
-  } else {
-    if (in_place_after_ != 0) candidate_failed(failure);
-    handle(SpawnFailed{failure});
-  }
-}
-
-void Instance::await_connection() {
-  auto opened = open_declared_sockets(ports_.listeners, identity_.app_id, *spec_, identity_.pm_id);
-  if (const auto* problem = std::get_if<std::string>(&opened)) {
-    handle(SpawnFailed{*problem});
-    return;
-  }
-  try {
-    first_connection_.emplace(ports_.io, std::get<std::vector<int>>(opened), [this] {
-      first_connection_.reset();
-      handle(Connected{});
-    });
-  } catch (const std::system_error& error) {
-    handle(SpawnFailed{error.what()});
-  }
+void Instance::arm_ready_timer(Millis delay) {
+  ready_timer_.expires_after(delay);
+  ready_timer_.async_wait([this, alive = std::weak_ptr(alive_)](const std::error_code& error) {
+    if (error || alive.expired()) return;
+    const Checks* checks = current_ ? current_->checks.get() : nullptr;
+    handle(ReadyTimedOut{checks != nullptr ? checks->not_ready_because() : ""});
+  });
 }
 
 void Instance::begin_stop() {
@@ -188,10 +200,15 @@ void Instance::begin_stop() {
 
 void Instance::sweep() {
   if (!current_) return;
-  if (spec_->treekill) {
-    for (const ProcessRef& process : ports_.processes.tree({0, token(current_->run.generation)})) {
-      ports_.processes.signal(process, SIGKILL);
+  if (spec_->kill_mode != KillMode::leader) {
+    TreeQuery query{0, token(current_->run.generation), current_->run};
+    if (spec_->kill_mode == KillMode::group) {
+      query.session = current_->pid;
+    } else {
+      ports_.processes.kill_at_once(current_->run);
     }
+    for (const ProcessRef& process : ports_.processes.tree(query))
+      ports_.processes.signal(process, SIGKILL);
   }
   current_.reset();
 }
@@ -200,93 +217,6 @@ void Instance::sweep() {
 
 std::string Instance::token(std::uint32_t generation) const {
   return fmt::format("{}.{}.{}", identity_.pm_id, generation, identity_.unique_id);
-}
-
-Env Instance::environment(const AppSpec& spec, std::uint32_t generation) const {
-  Env env = spec.env;
-  env["PMX_HOME"] = ports_.home;
-  env["PMX_TOKEN"] = token(generation);
-  env["pm_id"] = std::to_string(identity_.pm_id);
-  env["name"] = spec.name;
-  env["namespace"] = spec.name_space;
-  env["unique_id"] = identity_.unique_id;
-  env["exec_mode"] = fmt::format("{}_mode", to_string(spec.exec_mode));
-  env["restart_time"] = std::to_string(fsm_.restarts());
-  env["pm_uptime"] = std::to_string(ports_.clock.wall_now());
-  env[spec.instance_var] = std::to_string(identity_.number);
-  env["NODE_CHANNEL_FD"] = "3";
-  env["NODE_CHANNEL_SERIALIZATION_MODE"] = "json";
-  if (!spec.increment_var.empty()) {
-    if (auto value = incremented(spec, identity_.number))
-      env[spec.increment_var] = *std::move(value);
-  }
-  // cluster.worker.id: the same for every run of an instance, so that "worker 1 does it" keeps its
-  // meaning.
-  const Door door = door_of(spec);
-  if (door == Door::node) env["NODE_UNIQUE_ID"] = std::to_string(identity_.number + 1);
-  if (door == Door::preload && !ports_.preload_library.empty()) {
-    std::string& preload = env["LD_PRELOAD"];
-    preload = preload.empty() ? ports_.preload_library : ports_.preload_library + ":" + preload;
-    env["PMX_LISTEN_SOCKET"] = ports_.listen_socket;
-  }
-  return env;
-}
-
-std::unique_ptr<Incarnation> Instance::spawn(const AppSpec& spec, Incarnation::Role role,
-                                             std::string& failure) {
-  auto incarnation = std::make_unique<Incarnation>();
-  incarnation->run = {identity_.pm_id, ++generation_};
-  incarnation->role = role;
-  incarnation->started = ports_.clock.now();
-  incarnation->started_at = ports_.clock.wall_now();
-
-  SpawnRequest request;
-  request.run = incarnation->run;
-  auto [program, argv] = ports_.command(spec, identity_.number);
-  request.program = std::move(program);
-  request.argv = std::move(argv);
-  request.env = environment(spec, generation_);
-  request.cwd = spec.cwd;
-  request.limits = spec.limits;
-  request.note = note_of(*incarnation);
-  if (!spec.listen.empty()) {
-    if (const auto why = add_declared_sockets(ports_.listeners, identity_.app_id, spec, request)) {
-      failure = *why;
-      ports_.listeners.leave(identity_.app_id, request.run);
-      return nullptr;
-    }
-  }
-  auto result = ports_.spawner.spawn(request);
-  if (const auto* error = std::get_if<SpawnError>(&result)) {
-    failure = error->describe();
-    ports_.listeners.leave(identity_.app_id, request.run);
-    return nullptr;
-  }
-  auto& process = std::get<Process>(result);
-  incarnation->pid = process.pid;
-  incarnation->start_time = process.start_time;
-  ever_spawned_ = true;
-  if (role == Incarnation::Role::current) started_at_ = incarnation->started_at;
-  ports_.processes.add_main(incarnation->pid);
-  open_channel(*incarnation, std::move(process.channel), spec, "");
-  return incarnation;
-}
-
-void Instance::open_channel(Incarnation& incarnation, UniqueFd fd, const AppSpec& spec,
-                            const std::string& note) {
-  if (!fd) return;
-  const std::uint32_t generation = incarnation.run.generation;
-  ChannelEvents events;
-  events.on_listening = [this, generation] { now_listens(generation); };
-  events.on_message = [this, generation](std::string_view json) { message(generation, json); };
-  events.on_closed = [this, generation] { channel_closed(generation); };
-  events.on_note_changed = [this, generation] {
-    if (const Incarnation* changed = find(generation)) remember(*changed);
-  };
-  events.on_problem = [this](const std::string& text) { socket_problem(text); };
-  const WorkerIdentity identity{identity_.app_id, incarnation.run, door_of(spec) == Door::node,
-                                spec.balance};
-  incarnation.channel = ports_.channels.open(std::move(fd), identity, note, std::move(events));
 }
 
 Incarnation* Instance::find(std::uint32_t generation) {
@@ -325,7 +255,12 @@ void Instance::now_listens(std::uint32_t generation) {
   const Incarnation* incarnation = find(generation);
   if (incarnation == nullptr) return;
   const bool is_candidate = incarnation == candidate_.get() && candidate_spec_;
-  if (!(is_candidate ? *candidate_spec_ : *spec_).wait_ready) became_ready(generation);
+  const AppSpec& spec = is_candidate ? *candidate_spec_ : *spec_;
+  const bool counts =
+      spec.ready.probe.empty()
+          ? !spec.wait_ready
+          : incarnation->checks && incarnation->checks->ready_by(Probe::Kind::listen);
+  if (counts) became_ready(generation);
 }
 
 void Instance::socket_problem(const std::string& text) {
@@ -341,8 +276,20 @@ std::optional<std::uint32_t> Instance::generation_of(const std::string& token_te
   return std::nullopt;
 }
 
+const AppSpec* Instance::spec_to_share(std::uint32_t generation) const {
+  if (current_ && current_->run.generation == generation) return spec_.get();
+  if (candidate_ && candidate_->run.generation == generation && candidate_spec_)
+    return candidate_spec_.get();
+  return nullptr;
+}
+
 void Instance::message(std::uint32_t generation, std::string_view json) {
-  if (json == "\"ready\"") became_ready(generation);
+  if (json != "\"ready\"") return;
+  const Incarnation* incarnation = find(generation);
+  // With a probe of its own the message means nothing, unless that is the probe.
+  const bool is_probed =
+      incarnation != nullptr && incarnation->checks && incarnation->checks->has_ready_probe();
+  if (!is_probed || incarnation->checks->ready_by(Probe::Kind::message)) became_ready(generation);
 }
 
 void Instance::channel_closed(std::uint32_t generation) {
@@ -360,6 +307,7 @@ void Instance::exited(const ProcessExit& exit) {
     return;
   }
   incarnation->exited = true;
+  ports_.logs.end_line(identity_.pm_id);
   if (incarnation->stopper) incarnation->stopper->main_exited();
   if (incarnation == current_.get()) {
     const bool stopping = current_->stopper != nullptr;
@@ -379,7 +327,7 @@ void Instance::exited(const ProcessExit& exit) {
 bool Instance::signal(int number) {
   if (!current_ || current_->exited) return false;
   for (const ProcessRef& process :
-       ports_.processes.tree({current_->pid, token(current_->run.generation)})) {
+       ports_.processes.tree({current_->pid, token(current_->run.generation), current_->run})) {
     if (process.pid == current_->pid) return ports_.processes.signal(process, number);
   }
   return false;
@@ -389,8 +337,9 @@ void Instance::end(Incarnation& incarnation, StopPurpose purpose,
                    std::function<void(bool, const std::string&)> done) {
   if (incarnation.stopper) return;
   incarnation.stopper = std::make_unique<Stopper>(
-      ports_, identity_.app_id, incarnation, token(incarnation.run.generation), *spec_, purpose,
-      [done = std::move(done)](const Stopper::Outcome& outcome) {
+      ports_, identity_.app_id, incarnation, token(incarnation.run.generation), *spec_,
+      spec_->stop_command.empty() ? Env() : environment(*spec_, incarnation.run.generation),
+      purpose, [done = std::move(done)](const Stopper::Outcome& outcome) {
         done(outcome.gone, outcome.reason);
       });
   incarnation.stopper->begin();
@@ -409,6 +358,7 @@ InstanceStatus Instance::status(bool detail) const {
   status.state = fsm_.state();
   status.reason = fsm_.reason();
   if (!problem_.empty()) status.reason += "; " + problem_;
+  if (!waits_for_.empty()) status.reason += "; " + waits_for_;
   status.ever_spawned = ever_spawned_;
   status.started_at = started_at_;
   status.created_at = identity_.created_at;
@@ -421,6 +371,13 @@ InstanceStatus Instance::status(bool detail) const {
     const Usage usage = ports_.processes.usage(current_->pid);
     status.cpu_percent = usage.cpu_percent;
     status.memory_bytes = usage.memory_bytes;
+    if (const Checks* checks = current_->checks.get()) {
+      status.health = checks->health();
+      status.health_text = checks->health_text();
+      status.said = checks->said();
+      if (fsm_.state() == InstanceState::launching && !checks->not_ready_because().empty())
+        status.reason += ": " + checks->not_ready_because();
+    }
   }
   if (detail) {
     InstanceStatus::Detail& more = status.detail.emplace();
@@ -429,11 +386,14 @@ InstanceStatus Instance::status(bool detail) const {
     more.error_path = paths_.error;
     more.pid_path = paths_.pid;
     more.unique_id = identity_.unique_id;
+    if (current_) more.tree_by = ports_.processes.known_by(current_->run);
     for (const ListenerStatus& one : ports_.listeners.status(identity_.app_id)) {
-      more.sockets.push_back(
-          fmt::format("{}, {}{}{}", one.address, to_string(one.balance),
-                      one.queued > 0 ? fmt::format(", {} connections wait", one.queued) : "",
-                      one.remark.empty() ? "" : ", " + one.remark));
+      more.sockets.push_back(fmt::format(
+          "{}, {}{}{}{}", one.address, to_string(one.balance),
+          one.queued > 0 ? fmt::format(", {} connections wait", one.queued) : "",
+          one.reset > 0 ? fmt::format(", {} reset that waited for an ended instance", one.reset)
+                        : "",
+          one.remark.empty() ? "" : ", " + one.remark));
     }
   }
   return status;

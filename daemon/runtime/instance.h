@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/model/instance_status.h"
+#include "daemon/policy/dependencies.h"
 #include "daemon/policy/instance_fsm.h"
 #include "daemon/policy/recycle.h"
 #include "daemon/policy/stop_sequence.h"
@@ -33,11 +34,17 @@ class Instance {
     WallMillis created_at = 0;
   };
   struct Events {
+    // Whether a start that was asked for may happen now, by what its app depends on.
+    std::function<StartPermit(int pm_id)> may_start;
+    // How long a restart after a crash must wait for those of others.
+    std::function<Duration()> wait_for_turn;
     std::function<void()> changed;  // anything a user could see
     // Of a candidate: ready, or failed (why): it ended, also when it had been ready, or never became
     // ready.
     std::function<void(int pm_id)> candidate_ready;
     std::function<void(int pm_id, const std::string& why)> candidate_failed;
+    // It is online again, after a time without a process.
+    std::function<void(int pm_id)> came_back;
     // By the app's own settings it should be restarted now: memory, age.
     std::function<void(int pm_id, const std::string& why)> restart_due;
     // The incarnation that a candidate has replaced is gone, with its whole tree.
@@ -56,16 +63,24 @@ class Instance {
   // still exist.
   void recover(const InstanceRecord& record, std::vector<AdoptedRun> runs);
 
-  void start() { handle(StartRequested{}); }
+  void start();
   void stop() { handle(StopRequested{}); }
   // Stops as a reload stops the replaced one: a cluster worker finishes its connections first.
   void retire_current();
-  void restart() { handle(RestartRequested{}); }
+  void restart();
   // By the app's own settings. `revive`: also if it has ended by itself.
   void restart_scheduled(const std::string& why, bool revive) {
     handle(RestartScheduled{why, revive});
   }
+  // A job's time has come; `what` is empty: it was missed and is left out. Times up to `settled` are
+  // dealt with.
+  void run_due(const std::string& what, std::chrono::sys_seconds settled);
+  [[nodiscard]] std::optional<std::chrono::sys_seconds> settled_until() const noexcept {
+    return settled_until_;
+  }
   void reset_counters();
+  // What it waits for may have changed.
+  void try_gate();
   // Gives the store its present state, and the pid file.
   void record();
   void exited(const ProcessExit& exit);
@@ -93,6 +108,9 @@ class Instance {
   // Of the run that has this PMX_TOKEN, unless it is on its way out.
   [[nodiscard]] std::optional<std::uint32_t> generation_of(const std::string& token_text) const;
 
+  // What that run was started with, unless it is on its way out: then nullptr.
+  [[nodiscard]] const AppSpec* spec_to_share(std::uint32_t generation) const;
+
   // Sends a signal to the main process. False: there is none.
   bool signal(int number);
 
@@ -107,32 +125,68 @@ class Instance {
   [[nodiscard]] bool quiet() const noexcept {
     return !current_ && !candidate_ && retiring_.empty();
   }
+  // It stays as it is until the operator starts it.
+  [[nodiscard]] bool stopped_by_operator() const noexcept { return fsm_.snapshot().by_operator; }
+  // Its process has been started after `time`.
+  [[nodiscard]] bool started_after(TimePoint time) const noexcept {
+    return current_ && current_->started > time;
+  }
+  // A process of it is about to serve, or to be started.
+  [[nodiscard]] bool coming() const noexcept {
+    return candidate_ != nullptr || (fsm_.wants_running() && fsm_.state() != InstanceState::online);
+  }
+  // A job between its runs.
+  [[nodiscard]] bool rests() const noexcept {
+    return spec_->job && fsm_.state() == InstanceState::idle;
+  }
   // A stop has come to its end, well or badly.
   [[nodiscard]] bool settled() const noexcept;
+  // Why what was asked for last has not become ready in time; empty: it has, or may still.
+  [[nodiscard]] const std::string& not_ready() const noexcept { return not_ready_; }
   [[nodiscard]] InstanceStatus status(bool detail) const;
+  // For those that depend on it.
+  [[nodiscard]] InstanceProgress progress() const;
   // nullopt: it is not meant to run.
   [[nodiscard]] std::optional<RecycleCandidate> recycle_candidate() const;
 
  private:
   [[nodiscard]] InstanceFsmSettings fsm_settings() const;
+  [[nodiscard]] LogStyle log_style() const;
   void handle(const InstanceEvent& event);
   void perform(const InstanceEffect& effect);
+  // Starts it when it may start.
+  void spawn_when_permitted();
   void spawn_current();
+  void spawn_after(Duration wait);
   void await_connection();
   void begin_stop();
   void sweep();
-  // Online: it gets its share of new connections.
+  // Online and not unhealthy: it gets its share of new connections.
   void admit_if_online();
   // What watches over a process that runs well, or no longer does.
   void update_upkeep();
+  void arm_ready_timer(Millis delay);
   void arm(asio::steady_timer& timer, Millis delay, InstanceEvent event);
 
   // Spawns the next generation, or says why not.
   std::unique_ptr<Incarnation> spawn(const AppSpec& spec, Incarnation::Role role,
                                      std::string& failure);
   std::unique_ptr<Incarnation> adopt(AdoptedRun run);
+  // What becomes of one that is wanted, and of which no process is left.
+  enum class Next {
+    go_on,      // it waits as before
+    start,      // after a reboot, or when everything was killed
+    run_again,  // a job's run that was about to begin
+    lost,       // a job's run that ended unseen
+  };
+  [[nodiscard]] Next what_next(const InstanceRecord& record) const;
   void open_channel(Incarnation& incarnation, UniqueFd fd, const AppSpec& spec,
                     const std::string& note);
+  // What finds out whether `incarnation` is ready and well. Throws Error.
+  void add_checks(Incarnation& incarnation, const AppSpec& spec, const Env& env);
+  void adopt_checks(Incarnation& incarnation, UniqueFd notify);
+  void needs_longer(std::uint32_t generation, Millis longer);
+  void became_unhealthy(std::uint32_t generation, const std::string& why);
   void became_ready(std::uint32_t generation);
   void message(std::uint32_t generation, std::string_view json);
   void channel_closed(std::uint32_t generation);
@@ -162,7 +216,10 @@ class Instance {
   bool handling_ = false;
   bool frozen_ = false;
   bool ever_spawned_ = false;
-  std::string problem_;  // why the last run did not get the socket it asked for
+  bool comes_back_ = false;  // its process is not the first one, and no successor of a reload
+  std::string not_ready_;
+  std::string waits_for_;  // with a start that is held back
+  std::string problem_;    // why the last run did not get the socket it asked for
   WallMillis started_at_ = 0;
   std::uint32_t generation_ = 0;  // highest used
   std::unique_ptr<Incarnation> current_;
@@ -172,10 +229,13 @@ class Instance {
   std::uint32_t replaced_ = 0;                    // generation whose end is reported by old_gone
   std::uint32_t in_place_after_ = 0;  // later generations count as candidates; 0: none does
   bool in_place_was_ready_ = false;   // what they replace
-  std::optional<FirstConnection> first_connection_;  // only while idle
-  std::optional<MemoryGuard> memory_guard_;          // of guarded_
-  std::uint32_t guarded_ = 0;                        // generation
+  std::optional<FirstConnection> first_connection_;        // only while idle
+  std::optional<MemoryGuard> memory_guard_;                // of guarded_
+  std::uint32_t guarded_ = 0;                              // generation
+  std::optional<std::chrono::sys_seconds> settled_until_;  // of a job's times
   asio::steady_timer restart_timer_;
+  asio::steady_timer turn_timer_;  // with waits_for_: the start waits for its turn, not for others
+  asio::steady_timer run_timer_;   // a job's timeout
   asio::steady_timer ready_timer_;
   asio::steady_timer candidate_timer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

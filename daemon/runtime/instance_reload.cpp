@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/model/door.h"
+#include "daemon/runtime/checks.h"
 #include "daemon/runtime/instance.h"
 
 namespace pmx {
@@ -16,6 +17,7 @@ std::optional<std::string> Instance::start_candidate(std::shared_ptr<const AppSp
   candidate_ = spawn(*spec, Incarnation::Role::candidate, failure);
   if (!candidate_) return failure;
   candidate_spec_ = std::move(spec);
+  events_.changed();
   const bool old_was_ready = current_ && current_->ready;
   // An app that never listens: running for so long is all one can ask.
   arm_candidate_timer(*candidate_spec_, old_was_ready || candidate_spec_->wait_ready);
@@ -116,14 +118,20 @@ void Instance::watch_in_place() {
 }
 
 void Instance::arm_candidate_timer(const AppSpec& spec, bool must_be_ready) {
-  const Millis limit = spec.listen_timeout;
+  const bool is_probed = !spec.ready.probe.empty();
+  const Millis limit = is_probed ? spec.ready.timeout : spec.listen_timeout;
+  if (is_probed) must_be_ready = spec.ready.on_timeout == ReadyTimeoutAction::fail;
   candidate_timer_.expires_after(limit);
   candidate_timer_.async_wait(
       [this, limit, must_be_ready, alive = std::weak_ptr(alive_)](const std::error_code& error) {
         if (error || alive.expired() || (!candidate_ && in_place_after_ == 0)) return;
         if (must_be_ready) {
           // pm2 goes on here and ends every healthy worker of a broken release.
-          candidate_failed(fmt::format("it was not ready within {} ms", limit.count()));
+          const Incarnation* waiting = candidate_ ? candidate_.get() : current_.get();
+          const std::string why =
+              waiting != nullptr && waiting->checks ? waiting->checks->not_ready_because() : "";
+          candidate_failed(fmt::format("it was not ready within {} ms{}{}", limit.count(),
+                                       why.empty() ? "" : ": ", why));
         } else {
           events_.candidate_ready(identity_.pm_id);
         }

@@ -9,8 +9,12 @@
 #include "common/base/clock.h"
 #include "common/model/app_spec.h"
 #include "daemon/policy/time_zone.h"
+#include "daemon/ports/bind_watch.h"
+#include "daemon/ports/file_watch.h"
 #include "daemon/ports/listener_set.h"
 #include "daemon/ports/log_sink.h"
+#include "daemon/ports/notify_watch.h"
+#include "daemon/ports/prober.h"
 #include "daemon/ports/process_table.h"
 #include "daemon/ports/spawner.h"
 #include "daemon/ports/store.h"
@@ -33,7 +37,11 @@ struct Ports {
   LogSink& logs;
   ListenerSet& listeners;
   WorkerChannels& channels;
+  BindWatches& binds;
+  NotifyWatches& notifies;
+  Prober& prober;
   ProcessTable& processes;
+  FileWatch& files;
   std::string home;             // PMX_HOME
   std::string preload_library;  // libpmx-listen.so; empty: it is not installed
   std::string listen_socket;    // where that asks

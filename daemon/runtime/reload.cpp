@@ -13,11 +13,12 @@ namespace {
 constexpr std::size_t kLastWordsBytes = 2048;
 constexpr int kLastWordsLines = 10;
 
-std::shared_ptr<const AppSpec> with_env(const std::shared_ptr<const AppSpec>& spec,
-                                        const std::optional<Env>& env) {
-  if (!env) return spec;
+std::shared_ptr<const AppSpec> changed_by(const Supervisor::ReloadOptions& options,
+                                          const std::shared_ptr<const AppSpec>& spec) {
+  if (options.spec) return *options.spec == *spec ? spec : options.spec;
+  if (!options.env) return spec;
   auto changed = std::make_shared<AppSpec>(*spec);
-  for (const auto& [name, value] : *env) changed->env[name] = value;
+  for (const auto& [name, value] : *options.env) changed->env[name] = value;
   if (*changed == *spec) return spec;
   return changed;
 }
@@ -61,8 +62,7 @@ RollingReload::RollingReload(Supervisor& supervisor, const std::vector<int>& pm_
     : supervisor_(supervisor),
       app_id_(supervisor.app_of(pm_ids.front())->id),
       app_name_(supervisor.find(pm_ids.front())->spec().name),
-      env_(options.env),
-      why_(options.why),
+      options_(options),
       progress_(std::move(progress)),
       min_ready_(supervisor.app_of(pm_ids.front())->spec->min_ready),
       plan_({}),
@@ -71,14 +71,17 @@ RollingReload::RollingReload(Supervisor& supervisor, const std::vector<int>& pm_
   for (const int id : pm_ids) {
     Target& target = targets_[id];
     target.previous = supervisor_.find(id)->shared_spec();
-    target.changed = with_env(target.previous, env_);
+    target.changed = changed_by(options_, target.previous);
     changes = changes || target.changed != target.previous;
   }
   plan_ = ReloadPlan(pm_ids, settings_for(*supervisor_.apps_.at(app_id_).spec, options, changes));
   supervisor_.reloads_.insert(this);
 }
 
-RollingReload::~RollingReload() { supervisor_.reloads_.erase(this); }
+RollingReload::~RollingReload() {
+  supervisor_.reloads_.erase(this);
+  supervisor_.reload_ended(app_id_);
+}
 
 void RollingReload::push(Report report) {
   reports_.push_back(std::move(report));
@@ -132,7 +135,7 @@ void RollingReload::perform(const ReloadAction& action) {
       Instance* instance = self.supervisor_.find(retire.pm_id);
       if (instance == nullptr) {
         self.gone(retire.pm_id);
-      } else if (instance->promote_candidate(self.why_)) {
+      } else if (instance->promote_candidate(self.options_.why)) {
         self.say(retire.pm_id, self.targets_[retire.pm_id].in_place
                                    ? "the new process is ready"
                                    : "the new process is ready, the old one finishes");
@@ -224,13 +227,16 @@ void RollingReload::record() {
     const bool is_ours = instance != nullptr && instance->shared_spec() == target.changed;
     if (!finished_->ok && is_ours) instance->set_spec(target.previous);
   }
-  if (!finished_->ok || !env_) return;
-  app->second.spec = with_env(app->second.spec, env_);
+  if (!finished_->ok || (!options_.env && !options_.spec)) return;
+  app->second.spec = changed_by(options_, app->second.spec);
   supervisor_.ports_.store.put_app({app_id_, *app->second.spec});
   for (const int id : app->second.members) {
     Instance* instance = supervisor_.find(id);
-    if (targets_.count(id) == 0) instance->set_spec(with_env(instance->shared_spec(), env_));
+    if (targets_.count(id) == 0 || options_.spec)
+      instance->set_spec(changed_by(options_, instance->shared_spec()));
   }
+  supervisor_.update_upkeep(app->second);
+  supervisor_.update_watch(app->second);
 }
 
 void RollingReload::fail() const {

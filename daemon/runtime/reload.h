@@ -73,8 +73,7 @@ class RollingReload {
   Supervisor& supervisor_;
   std::uint64_t app_id_;
   std::string app_name_;
-  std::optional<Env> env_;
-  std::string why_;
+  Supervisor::ReloadOptions options_;
   Supervisor::Progress progress_;
   Millis min_ready_;
   std::map<int, Target> targets_;

@@ -1,10 +1,16 @@
 #include "daemon/runtime/stopper.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <asio/post.hpp>
 #include <csignal>
+#include <iterator>
 #include <utility>
+#include <vector>
+
+#include "daemon/runtime/checks.h"
 
 namespace pmx {
 namespace {
@@ -15,20 +21,42 @@ constexpr int kIdleLooks = 3;
 
 }  // namespace
 
-Incarnation::Incarnation() = default;
-Incarnation::~Incarnation() = default;
-
 Stopper::Stopper(const Ports& ports, std::uint64_t app_id, Incarnation& incarnation,
-                 std::string token, const AppSpec& spec, StopPurpose purpose, Done done)
+                 std::string token, const AppSpec& spec, const Env& env, StopPurpose purpose,
+                 Done done)
     : ports_(ports),
       app_id_(app_id),
       incarnation_(incarnation),
       token_(std::move(token)),
-      whole_tree_(spec.treekill),
+      whole_tree_(spec.kill_mode != KillMode::leader),
+      own_session_(spec.kill_mode == KillMode::group),
       sequence_(spec, purpose, incarnation.channel != nullptr && !incarnation.channel->closed()),
       done_(std::move(done)),
       timer_(ports.io),
-      drain_timer_(ports.io) {}
+      drain_timer_(ports.io) {
+  if (!spec.stop_command.empty()) command_ = command_question(spec, env);
+  if (command_) {
+    command_->probe.path = spec.stop_command;
+    command_->timeout = spec.kill_timeout;
+    command_->env["PMX_PID"] = std::to_string(incarnation.pid);
+  }
+}
+
+TreeQuery Stopper::tree() const {
+  TreeQuery query{incarnation_.exited ? 0 : incarnation_.pid, token_, incarnation_.run};
+  // The session of a run has its main process' number, also when that has ended.
+  if (own_session_) query.session = incarnation_.pid;
+  return query;
+}
+
+void Stopper::run_command() {
+  pending_command_ = ports_.prober.ask(
+      *command_, [this, alive = std::weak_ptr(alive_)](const std::string& problem) {
+        if (alive.expired() || problem.empty() || step_.kind != StopStep::Kind::command) return;
+        ports_.log(fmt::format("stop_command of process {}: {}", incarnation_.pid, problem));
+        handle(StopEvent::step_timed_out);
+      });
+}
 
 void Stopper::begin() { act(sequence_.begin()); }
 
@@ -72,11 +100,16 @@ void Stopper::perform(const StopStep& step) {
     case StopStep::Kind::disconnect:
       if (incarnation_.channel) incarnation_.channel->disconnect();
       break;
+    case StopStep::Kind::command:
+      run_command();
+      break;
     case StopStep::Kind::drain:
       look_for_connections();
       break;
     case StopStep::Kind::signal:
       watched_.clear();
+      if (step.signal == SIGKILL && whole_tree_ && !own_session_)
+        ports_.processes.kill_at_once(incarnation_.run);
       signal_tree();
       break;
   }
@@ -84,8 +117,7 @@ void Stopper::perform(const StopStep& step) {
 }
 
 void Stopper::signal_tree() {
-  for (const ProcessRef& process :
-       ports_.processes.tree({incarnation_.exited ? 0 : incarnation_.pid, token_})) {
+  for (const ProcessRef& process : ports_.processes.tree(tree())) {
     const bool is_main = process.pid == incarnation_.pid && !incarnation_.exited;
     if (!whole_tree_ && !is_main) continue;
     if (watched_.count(process.pid) != 0) continue;
@@ -117,10 +149,19 @@ void Stopper::look_for_end() {
 void Stopper::look_for_connections() {
   if (finished_ || step_.kind != StopStep::Kind::drain) return;
   const RunId run = incarnation_.run;
-  const bool idle =
-      ports_.listeners.queued(app_id_, run) == 0 &&
-      ports_.processes.connections({incarnation_.exited ? 0 : incarnation_.pid, token_},
-                                   ports_.listeners.ports(app_id_, run)) == 0;
+  std::vector<std::uint64_t> connections =
+      ports_.processes.connections(tree(), ports_.listeners.ports(app_id_, run));
+  std::sort(connections.begin(), connections.end());
+  if (!ports_.listeners.is_steered(app_id_, run)) {
+    // It takes new ones to its end, and some of them will be cut whenever that is: only those that
+    // it had before are worth waiting for.
+    if (!first_connections_) first_connections_ = connections;
+    std::vector<std::uint64_t> left;
+    std::set_intersection(connections.begin(), connections.end(), first_connections_->begin(),
+                          first_connections_->end(), std::back_inserter(left));
+    first_connections_ = connections = std::move(left);
+  }
+  const bool idle = connections.empty() && ports_.listeners.queued(app_id_, run) == 0;
   idle_looks_ = idle ? idle_looks_ + 1 : 0;
   if (idle_looks_ >= kIdleLooks) {
     handle(StopEvent::drained);
@@ -135,8 +176,14 @@ void Stopper::look_for_connections() {
 void Stopper::finish(bool gone, const std::string& reason) {
   if (std::exchange(finished_, true)) return;
   timer_.cancel();
-  watched_.clear();
   Outcome outcome{gone, reason};
+  if (!gone) {
+    std::vector<pid_t> survivors;
+    for (const auto& [pid, watch] : watched_) survivors.push_back(pid);
+    if (!survivors.empty())
+      outcome.reason += fmt::format(" (process {})", fmt::join(survivors, ", "));
+  }
+  watched_.clear();
   asio::post(ports_.io, [this, outcome = std::move(outcome), alive = std::weak_ptr(alive_)] {
     if (alive.expired()) return;
     // The owner may destroy us in this call.

@@ -7,7 +7,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "daemon/policy/stop_sequence.h"
 #include "daemon/runtime/incarnation.h"
@@ -24,8 +26,9 @@ class Stopper {
   using Done = std::function<void(const Outcome&)>;
 
   // `incarnation`, of app `app_id`, must outlive the Stopper. `token`: PMX_TOKEN of its processes.
+  // `env`: the run's, for its stop_command.
   Stopper(const Ports& ports, std::uint64_t app_id, Incarnation& incarnation, std::string token,
-          const AppSpec& spec, StopPurpose purpose, Done done);
+          const AppSpec& spec, const Env& env, StopPurpose purpose, Done done);
 
   void begin();
   // The owner reports what happens to the incarnation.
@@ -36,6 +39,8 @@ class Stopper {
   void handle(StopEvent event);
   void act(const StopProgress& progress);
   void perform(const StopStep& step);
+  [[nodiscard]] TreeQuery tree() const;
+  void run_command();
   // Watches (and signals, as the present step says) what of the tree is not watched yet.
   void signal_tree();
   void look_for_end();
@@ -49,11 +54,16 @@ class Stopper {
   Incarnation& incarnation_;
   std::string token_;
   bool whole_tree_;
+  bool own_session_;
+  std::optional<ProbeQuestion> command_;  // stop_command
+  std::unique_ptr<PendingProbe> pending_command_;
   StopSequence sequence_;
   Done done_;
   asio::steady_timer timer_;
   asio::steady_timer drain_timer_;
   int idle_looks_ = 0;  // one after another without a connection
+  // Of those that were there when the draining began; sorted.
+  std::optional<std::vector<std::uint64_t>> first_connections_;
   StopStep step_;
   std::map<pid_t, std::unique_ptr<ProcessTable::Watch>> watched_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -9,16 +9,25 @@
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/model/door.h"
 #include "daemon/policy/increment_var.h"
 #include "daemon/policy/selector.h"
 #include "daemon/runtime/reload.h"
 #include "daemon/runtime/wait.h"
 
 namespace pmx {
+namespace {
+
+// Restarts after crashes: a shared cause must not make a machine busy with starts alone.
+constexpr int kRestartsAtOnce = 32;
+constexpr Millis kRestartInterval{25};
+
+}  // namespace
 
 Supervisor::Supervisor(Ports ports)
     : ports_(std::move(ports)),
       changed_(ports_.io),
+      start_rate_(kRestartsAtOnce, kRestartInterval),
       replacements_(ports_.io, [this](const std::string& task, const std::string& what) {
         ports_.log(fmt::format("{}: {}", task, what));
       }) {
@@ -28,17 +37,13 @@ Supervisor::Supervisor(Ports ports)
 Supervisor::~Supervisor() = default;
 
 void Supervisor::recover(const StoredState& state, std::vector<AdoptedRun> runs) {
+  recovering_ = true;
   for (const std::string& remark : state.remarks) ports_.log(remark);
   for (const AppRecord& record : state.apps) {
     App& app = apps_[record.id];
     app.id = record.id;
     app.spec = std::make_shared<const AppSpec>(record.spec);
     last_app_id_ = std::max(last_app_id_, record.id);
-    try {
-      update_upkeep(app);
-    } catch (const std::exception& error) {
-      ports_.log(fmt::format("{}: {}", app.spec->name, error.what()));
-    }
   }
   for (const InstanceRecord& record : state.instances) {
     const auto app = apps_.find(record.app_id);
@@ -66,8 +71,15 @@ void Supervisor::recover(const StoredState& state, std::vector<AdoptedRun> runs)
     }
   }
   std::erase_if(apps_, [](const auto& entry) { return entry.second.members.empty(); });
+  recovering_ = false;
   for (auto& [id, app] : apps_) {
-    if (app.upkeep) app.upkeep->instances_changed();
+    tend_listeners(app);
+    try {
+      update_upkeep(app);
+    } catch (const std::exception& error) {
+      ports_.log(fmt::format("{}: {}", app.spec->name, error.what()));
+    }
+    update_watch(app);
   }
   for (const AdoptedRun& run : runs) end_unknown(run, !state.is_new && state.remarks.empty());
 }
@@ -85,7 +97,7 @@ void Supervisor::end_unknown(const AdoptedRun& run, bool list_is_whole) {
   // The daemon died before the start was recorded, so nobody was told that it has succeeded.
   ports_.log(fmt::format("process {} was being started when the daemon died; it is ended",
                          run.process.pid));
-  for (const ProcessRef& process : ports_.processes.tree({run.process.pid, "-"})) {
+  for (const ProcessRef& process : ports_.processes.tree({run.process.pid, "-", run.run})) {
     ports_.processes.signal(process, SIGKILL);
   }
   ports_.spawner.forget(run.run);
@@ -142,7 +154,17 @@ std::vector<int> Supervisor::select(const std::string& target) const {
 std::vector<InstanceStatus> Supervisor::status(const std::vector<int>& pm_ids, bool detail) const {
   std::vector<InstanceStatus> statuses;
   for (const int id : pm_ids) {
-    if (const Instance* instance = find(id)) statuses.push_back(instance->status(detail));
+    const Instance* instance = find(id);
+    if (instance == nullptr) continue;
+    statuses.push_back(instance->status(detail));
+    const App& app = apps_.at(instance->identity().app_id);
+    if (app.upkeep && !instance->stopped_by_operator()) {
+      if (const auto next = app.upkeep->next_time())
+        statuses.back().next_run = std::chrono::milliseconds(next->time_since_epoch()).count();
+    }
+    if (!app.watch || instance->stopped_by_operator()) continue;
+    statuses.back().watching = app.watch->begun();
+    statuses.back().watch_problem = app.watch->problem();
   }
   return statuses;
 }
@@ -189,10 +211,16 @@ Instance& Supervisor::add_instance(App& app, Instance::Identity identity) {
   const int id = identity.pm_id;
   const std::uint64_t app_id = app.id;
   Instance::Events events;
+  events.may_start = [this](int pm_id) { return may_start(pm_id); };
+  events.wait_for_turn = [this] { return start_rate_.wait_for_next(ports_.clock.now()); };
   events.changed = [this, app_id] {
     changed_.notify_all();
+    try_gates_soon();
     const auto found = apps_.find(app_id);
-    if (found != apps_.end() && found->second.upkeep) found->second.upkeep->instances_changed();
+    if (found == apps_.end()) return;
+    tend_listeners(found->second);
+    if (found->second.upkeep) found->second.upkeep->instances_changed();
+    update_watch(found->second);
   };
   events.candidate_ready = [this, app_id](int pm_id) {
     if (RollingReload* reload = reload_of(app_id)) reload->ready(pm_id);
@@ -200,6 +228,7 @@ Instance& Supervisor::add_instance(App& app, Instance::Identity identity) {
   events.candidate_failed = [this, app_id](int pm_id, const std::string& why) {
     if (RollingReload* reload = reload_of(app_id)) reload->failed(pm_id, why);
   };
+  events.came_back = [this](int pm_id) { restart_dependents_soon(pm_id); };
   events.restart_due = [this](int pm_id, const std::string& why) { restart_when_due(pm_id, why); };
   events.old_gone = [this, app_id](int pm_id) {
     if (RollingReload* reload = reload_of(app_id)) reload->gone(pm_id);
@@ -224,6 +253,7 @@ void Supervisor::change_spec(App& app, std::shared_ptr<const AppSpec> spec) {
   ports_.store.put_app({app.id, *app.spec});
   for (const int id : app.members) find(id)->set_spec(app.spec);
   update_upkeep(app);
+  update_watch(app);
 }
 
 void Supervisor::check_env(const std::vector<int>& pm_ids, const std::optional<Env>& env) {
@@ -262,6 +292,19 @@ void Supervisor::close_unused_listeners(App& app) {
   if (!any_running(app)) ports_.listeners.close_app(app.id);
 }
 
+void Supervisor::tend_listeners(const App& app) {
+  if (recovering_) return;
+  const auto any = [&](auto condition) {
+    return std::any_of(app.members.begin(), app.members.end(),
+                       [&](int id) { return condition(*find(id)); });
+  };
+  if (!any_running(app) && !any([](const Instance& one) { return !one.quiet(); })) {
+    ports_.listeners.close_app(app.id);
+  } else {
+    ports_.listeners.expect_runs(app.id, any([](const Instance& one) { return one.coming(); }));
+  }
+}
+
 void Supervisor::on_exit(const ProcessExit& exit) {
   Instance* instance = find(exit.run.pm_id);
   if (instance != nullptr) {
@@ -285,17 +328,19 @@ awaitable<void> Supervisor::committed() {
 
 awaitable<void> Supervisor::stop(std::vector<int> pm_ids) {
   cancel_reloads(pm_ids, "the app is being stopped");
-  for (const int id : pm_ids) {
-    if (Instance* instance = find(id)) instance->stop();
-  }
+  co_await stop_in_order(pm_ids);
   co_await wait_until_stopped(pm_ids);
 }
 
-awaitable<void> Supervisor::wait_until_stopped(std::vector<int> pm_ids) {
+awaitable<void> Supervisor::wait_for_end(std::vector<int> pm_ids) {
   const auto has_ended = [](const Instance& instance) {
     return instance.settled() && (instance.quiet() || instance.state() == InstanceState::errored);
   };
-  co_await wait_for(pm_ids, has_ended);
+  co_await wait_for(std::move(pm_ids), has_ended);
+}
+
+awaitable<void> Supervisor::wait_until_stopped(std::vector<int> pm_ids) {
+  co_await wait_for_end(pm_ids);
   for (const int id : pm_ids) {
     if (App* app = app_of(id)) close_unused_listeners(*app);
   }
@@ -315,20 +360,28 @@ void Supervisor::throw_unless_stopped(const std::vector<int>& pm_ids) const {
   }
 }
 
-awaitable<void> Supervisor::restart(std::vector<int> pm_ids, std::optional<Env> env) {
+awaitable<void> Supervisor::restart(std::vector<int> pm_ids, std::optional<Env> env, bool wait) {
   check_env(pm_ids, env);
   cancel_reloads(pm_ids, "the app is being restarted");
   if (env) merge_env(pm_ids, *env);
+  renew_watches(pm_ids);
   for (const int id : pm_ids) {
-    if (Instance* instance = find(id)) instance->restart();
+    Instance* instance = find(id);
+    if (instance == nullptr) continue;
+    // A job is run by hand when it alone is meant: "restart all" is about what runs.
+    if (pm_ids.size() == 1 || !instance->rests()) instance->restart();
   }
-  co_await wait_for(pm_ids, is_settled);
+  if (wait) co_await wait_for(pm_ids, is_settled);
+  co_await wait_for_watches(pm_ids);
   co_await committed();
   for (const int id : pm_ids) {
     const Instance* instance = find(id);
-    if (instance != nullptr && instance->state() == InstanceState::errored) {
-      throw Error(ErrorCode::spawn_failed,
-                  fmt::format("{} ({}): {}", instance->spec().name, id, instance->reason()));
+    if (instance == nullptr) continue;
+    const bool failed = instance->state() == InstanceState::errored;
+    if (failed || !instance->not_ready().empty()) {
+      throw Error(failed ? ErrorCode::spawn_failed : ErrorCode::not_ready,
+                  fmt::format("{} ({}): {}", instance->spec().name, id,
+                              failed ? instance->reason() : instance->not_ready()));
     }
   }
 }
@@ -386,6 +439,13 @@ std::optional<Supervisor::Asker> Supervisor::asker(const std::string& token) con
       instance != nullptr ? instance->generation_of(token) : std::optional<std::uint32_t>();
   if (!generation) return std::nullopt;
   return Asker{instance->identity().app_id, {pm_id, *generation}, instance->spec().balance};
+}
+
+std::optional<Supervisor::Asker> Supervisor::asker(RunId run, int port) const {
+  const Instance* instance = find(run.pm_id);
+  const AppSpec* spec = instance != nullptr ? instance->spec_to_share(run.generation) : nullptr;
+  if (spec == nullptr || !may_share_port(*spec, port)) return std::nullopt;
+  return Asker{instance->identity().app_id, run, spec->balance};
 }
 
 void Supervisor::now_listens(RunId run) {

@@ -12,8 +12,12 @@
 #include <string>
 #include <vector>
 
+#include "common/model/effect.h"
 #include "common/model/instance_status.h"
+#include "daemon/policy/dependencies.h"
+#include "daemon/policy/start_rate.h"
 #include "daemon/runtime/app_upkeep.h"
+#include "daemon/runtime/app_watch.h"
 #include "daemon/runtime/async.h"
 #include "daemon/runtime/instance.h"
 #include "daemon/runtime/ports.h"
@@ -39,10 +43,23 @@ class Supervisor {
     std::vector<int> removed;
   };
   struct ReloadOptions {
-    std::optional<Env> env;        // merged over the apps' environment
-    int parallel = 0;              // > 0: instead of the apps' max_surge
-    std::optional<bool> rollback;  // instead of the apps'
-    std::string why = {};          // it is done, for people; empty: it was asked for
+    std::optional<Env> env;                    // merged over the apps' environment
+    std::shared_ptr<const AppSpec> spec = {};  // instead of the app's; only for one app
+    int parallel = 0;                          // > 0: instead of the apps' max_surge
+    std::optional<bool> rollback;              // instead of the apps'
+    std::string why = {};                      // it is done, for people; empty: it was asked for
+  };
+  // New settings of an app, and how it comes to them.
+  struct Change {
+    AppSpec spec;
+    Effect effect = Effect::start;
+  };
+  struct ApplyOptions {
+    std::vector<std::string> remove;  // names, before everything else
+    bool autostart = true;            // of what is new
+    bool wait = true;                 // until each instance is ready, or has failed to be
+    int parallel = 0;                 // as in ReloadOptions
+    std::optional<bool> rollback;
   };
   struct LogFile {
     int pm_id = 0;
@@ -64,12 +81,17 @@ class Supervisor {
                                                    bool detail) const;
   [[nodiscard]] std::vector<LogFile> log_files(const std::vector<int>& pm_ids) const;
 
-  // `replace`: an app of that name gets the new spec and is restarted.
+  // `replace`: an app of that name gets the new spec and is restarted. `wait`: until each instance is
+  // ready, or has failed to be.
   awaitable<std::vector<StartOutcome>> start(std::vector<AppSpec> specs, bool force, bool autostart,
-                                             bool replace);
+                                             bool replace, bool wait = true);
+  // All specs are checked before anything is done. One outcome for each change, in order of the
+  // dependencies; one that fails does not keep the others from being done.
+  awaitable<std::vector<StartOutcome>> apply(std::vector<Change> changes, ApplyOptions options,
+                                             Progress progress);
   awaitable<void> stop(std::vector<int> pm_ids);
   // `env` is merged over the apps' environment.
-  awaitable<void> restart(std::vector<int> pm_ids, std::optional<Env> env);
+  awaitable<void> restart(std::vector<int> pm_ids, std::optional<Env> env, bool wait = true);
   // Rolling for online cluster instances, one app after another, a restart for the others; returns
   // what was done, in words. The first failure ends it; see ReloadPlan. Throws Error(busy) if one of
   // the apps is being reloaded already; stop, restart, delete and scale end a reload of their app.
@@ -90,6 +112,8 @@ class Supervisor {
     Balance balance = Balance::shared;
   };
   [[nodiscard]] std::optional<Asker> asker(const std::string& token) const;
+  // The same for a run that binds this port; nullopt also if the app wants to keep that to itself.
+  [[nodiscard]] std::optional<Asker> asker(RunId run, int port) const;
   void now_listens(RunId run);
   void socket_problem(RunId run, const std::string& text);
 
@@ -108,6 +132,7 @@ class Supervisor {
     std::shared_ptr<const AppSpec> spec;
     std::set<int> members;
     std::unique_ptr<AppUpkeep> upkeep;
+    std::unique_ptr<AppWatch> watch;  // while it is to be restarted when files change
   };
 
   Instance* find(int pm_id);
@@ -123,16 +148,43 @@ class Supervisor {
   void merge_env(const std::vector<int>& pm_ids, const Env& env);
   void check_env(const std::vector<int>& pm_ids, const std::optional<Env>& env);
   void close_unused_listeners(App& app);
-  // By its app's settings: without a gap if instances share ports, else by a restart.
-  void restart_all_when_due(std::uint64_t app_id, const std::string& why);
+  // Connections must not wait for somebody who does not come.
+  void tend_listeners(const App& app);
+  // By its app's settings: without a gap if instances share ports, else by a restart. What runs
+  // since later than `cause` is left alone. `revive`: what has ended by itself, too. False: a reload
+  // is in progress.
+  bool restart_all_when_due(std::uint64_t app_id, const std::string& why,
+                            TimePoint cause = TimePoint::max(), bool revive = true);
   awaitable<void> replace(std::vector<int> pm_ids, std::string why);
   // Takes over the settings of `app`'s spec for its upkeep.
   void update_upkeep(App& app);
+  // Begins or ends the watch of `app`'s files, as its settings and instances ask for.
+  void update_watch(App& app);
+  // Begins those anew that had a problem: it may be over.
+  void renew_watches(const std::vector<int>& pm_ids);
+  awaitable<void> wait_for_watches(std::vector<int> pm_ids);
+  void reload_ended(std::uint64_t app_id);
   void restart_when_due(int pm_id, const std::string& why);
+  Instance* only_instance(std::uint64_t app_id);
+  [[nodiscard]] StartPermit may_start(int pm_id);
+  void try_gates_soon();
+  void restart_dependents_soon(int pm_id);
+  [[nodiscard]] DependencyGraph dependencies() const;
+  // Each behind what it depends on. Throws Error(invalid_spec): an app that is not there, a cycle.
+  [[nodiscard]] std::vector<AppSpec> in_start_order(std::vector<AppSpec> specs) const;
+  // Each before what it depends on.
+  awaitable<void> stop_in_order(std::vector<int> pm_ids);
+  awaitable<void> wait_for_end(std::vector<int> pm_ids);
   RollingReload* reload_of(std::uint64_t app_id) const;
   void cancel_reloads(const std::vector<int>& pm_ids, const std::string& why);
   void refuse_second_reload(const std::vector<int>& pm_ids);
   void on_exit(const ProcessExit& exit);
+  App* app_named(const std::string& name);
+  awaitable<StartOutcome> apply_one(Change change, const ApplyOptions& options, Progress progress);
+  // `start_new`: of what is added.
+  awaitable<ScaleOutcome> fit_size(std::uint64_t app_id, int count, bool start_new);
+  void check_all(const std::vector<AppSpec>& specs) const;
+  void add_problems(std::vector<StartOutcome>& outcomes) const;
   StartOutcome begin_start(AppSpec spec, bool force, bool autostart, bool replace);
   StartOutcome start_again(App& app, AppSpec spec, bool autostart);
   void resize(App& app, int count, bool start_new, ScaleOutcome& outcome);
@@ -153,6 +205,11 @@ class Supervisor {
   std::uint64_t last_app_id_ = 0;
   int last_pm_id_ = -1;
   bool shutting_down_ = false;
+  bool recovering_ = false;     // an app may not have all its instances yet
+  bool someone_waits_ = false;  // with a start that is held back
+  bool gates_due_ = false;
+  StartRate start_rate_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   TaskGroup replacements_;            // begun by upkeep
   std::set<RollingReload*> reloads_;  // in progress or waiting for their turn, at most one per app
 };

@@ -46,6 +46,8 @@ awaitable<std::vector<std::string>> Supervisor::reload(std::vector<int> pm_ids,
   std::set<std::string> forked;
   for (const int id : pm_ids) {
     const Instance& instance = *find(id);
+    // Its next run is a new process anyway.
+    if (instance.rests()) continue;
     const bool can_roll =
         shares_sockets(instance.spec()) && instance.state() == InstanceState::online;
     if (!shares_sockets(instance.spec())) forked.insert(instance.spec().name);

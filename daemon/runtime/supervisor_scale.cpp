@@ -24,15 +24,23 @@ awaitable<Supervisor::ScaleOutcome> Supervisor::scale(std::string name, int coun
     throw Error(ErrorCode::nothing_to_do,
                 fmt::format("{} already has {} instances", name, present));
   cancel_reloads(ids, "the app is being scaled");
-  ScaleOutcome outcome;
-  resize(app, wanted, true, outcome);
-  if (!outcome.removed.empty()) {
-    for (const int id : outcome.removed) find(id)->retire_current();
-    co_await wait_until_stopped(outcome.removed);
-    co_await drain_and_drop(outcome.removed);
-  }
+  ScaleOutcome outcome = co_await fit_size(app.id, wanted, true);
   co_await wait_for(outcome.added, is_settled);
   co_await committed();
+  co_return outcome;
+}
+
+awaitable<Supervisor::ScaleOutcome> Supervisor::fit_size(std::uint64_t app_id, int count,
+                                                         bool start_new) {
+  ScaleOutcome outcome;
+  const auto found = apps_.find(app_id);
+  if (found == apps_.end() || static_cast<int>(found->second.members.size()) == count)
+    co_return outcome;
+  resize(found->second, count, start_new, outcome);
+  if (outcome.removed.empty()) co_return outcome;
+  for (const int id : outcome.removed) find(id)->retire_current();
+  co_await wait_until_stopped(outcome.removed);
+  co_await drain_and_drop(outcome.removed);
   co_return outcome;
 }
 

@@ -6,12 +6,26 @@
 
 #include "common/base/error.h"
 #include "common/model/declared_socket.h"
+#include "common/model/probe.h"
 #include "daemon/policy/increment_var.h"
 #include "daemon/runtime/supervisor.h"
 #include "daemon/runtime/wait.h"
 
 namespace pmx {
 namespace {
+
+constexpr std::size_t kMostWatchPaths = 100;
+
+void check_probes(const AppSpec& spec) {
+  Env env = spec.env;
+  env.try_emplace(spec.instance_var, "0");  // each instance has one of its own
+  if (!spec.ready.probe.empty()) (void)parse_probe(spec.ready.probe, ProbeUse::ready, env);
+  if (!spec.health.probe.empty()) (void)parse_probe(spec.health.probe, ProbeUse::health, env);
+  if (spec.ready.timeout <= Millis{0} || spec.health.interval <= Millis{0} ||
+      spec.health.timeout <= Millis{0})
+    throw Error(ErrorCode::invalid_spec,
+                "ready_timeout, health_interval and health_timeout must be more than 0");
+}
 
 void check(const AppSpec& spec) {
   const auto refuse = [&spec](const std::string& what) {
@@ -32,17 +46,19 @@ void check(const AppSpec& spec) {
   if (spec.start_on_connection && spec.listen.empty())
     refuse("start_on_connection needs sockets to wait on: listen, e.g. [\"tcp:127.0.0.1:8080\"]");
   if (const std::string problem = increment_var_problem(spec); !problem.empty()) refuse(problem);
-  if (spec.watch) refuse("watch is not possible yet");
+  check_probes(spec);
+  if (spec.watch_paths.size() > kMostWatchPaths)
+    refuse(fmt::format("watch: at most {} paths", kMostWatchPaths));
+  for (const std::string& path : spec.watch_paths) {
+    if (!path.starts_with('/')) refuse("watch: paths must be absolute");
+  }
   if (spec.max_surge < 0 || spec.max_unavailable < 0)
     refuse("max_surge and max_unavailable are numbers of instances, 0 or more");
 }
 
 }  // namespace
 
-awaitable<std::vector<Supervisor::StartOutcome>> Supervisor::start(std::vector<AppSpec> specs,
-                                                                   bool force, bool autostart,
-                                                                   bool replace) {
-  if (shutting_down_) throw Error(ErrorCode::unavailable, "the daemon is shutting down");
+void Supervisor::check_all(const std::vector<AppSpec>& specs) const {
   for (const AppSpec& spec : specs) {
     check(spec);
     try {
@@ -52,6 +68,25 @@ awaitable<std::vector<Supervisor::StartOutcome>> Supervisor::start(std::vector<A
                   error.hint());
     }
   }
+}
+
+void Supervisor::add_problems(std::vector<StartOutcome>& outcomes) const {
+  for (StartOutcome& outcome : outcomes) {
+    for (const int id : outcome.pm_ids) {
+      const Instance* instance = find(id);
+      if (!outcome.error.empty() || instance == nullptr) continue;
+      outcome.error =
+          instance->state() == InstanceState::errored ? instance->reason() : instance->not_ready();
+    }
+  }
+}
+
+awaitable<std::vector<Supervisor::StartOutcome>> Supervisor::start(std::vector<AppSpec> specs,
+                                                                   bool force, bool autostart,
+                                                                   bool replace, bool wait) {
+  if (shutting_down_) throw Error(ErrorCode::unavailable, "the daemon is shutting down");
+  check_all(specs);
+  specs = in_start_order(std::move(specs));
   std::vector<StartOutcome> outcomes;
   std::vector<int> ids;
   for (AppSpec& spec : specs) {
@@ -59,16 +94,11 @@ awaitable<std::vector<Supervisor::StartOutcome>> Supervisor::start(std::vector<A
     ids.insert(ids.end(), outcome.pm_ids.begin(), outcome.pm_ids.end());
     outcomes.push_back(std::move(outcome));
   }
-  co_await wait_for(ids, is_settled);
   co_await committed();
-  for (StartOutcome& outcome : outcomes) {
-    for (const int id : outcome.pm_ids) {
-      const Instance* instance = find(id);
-      if (outcome.error.empty() && instance != nullptr &&
-          instance->state() == InstanceState::errored)
-        outcome.error = instance->reason();
-    }
-  }
+  if (wait) co_await wait_for(ids, is_settled);
+  co_await wait_for_watches(ids);
+  co_await committed();
+  add_problems(outcomes);
   co_return outcomes;
 }
 

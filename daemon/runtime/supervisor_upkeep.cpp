@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "common/base/error.h"
 #include "common/model/door.h"
 #include "daemon/runtime/reload.h"
 #include "daemon/runtime/supervisor.h"
@@ -10,7 +11,8 @@
 namespace pmx {
 
 void Supervisor::update_upkeep(App& app) {
-  const bool wanted = !app.spec->cron_restart.empty() || app.spec->max_uptime > Millis{0};
+  const bool wanted = !app.spec->cron_restart.empty() || app.spec->max_uptime > Millis{0} ||
+                      (app.spec->job && !app.spec->job->schedule.empty());
   if (!wanted) {
     app.upkeep.reset();
     return;
@@ -22,6 +24,14 @@ void Supervisor::update_upkeep(App& app) {
     };
     actions.restart_one = [this](int pm_id, const std::string& why) {
       restart_when_due(pm_id, why);
+    };
+    actions.run_due = [this, id = app.id](const std::string& what, std::chrono::sys_seconds until) {
+      if (Instance* job = only_instance(id); job != nullptr && !shutting_down_)
+        job->run_due(what, until);
+    };
+    actions.settled = [this, id = app.id]() -> std::optional<std::chrono::sys_seconds> {
+      const Instance* job = only_instance(id);
+      return job != nullptr ? job->settled_until() : std::nullopt;
     };
     actions.candidates = [this, id = app.id] {
       std::vector<RecycleCandidate> candidates;
@@ -39,6 +49,12 @@ void Supervisor::update_upkeep(App& app) {
   app.upkeep->configure(*app.spec);
 }
 
+Instance* Supervisor::only_instance(std::uint64_t app_id) {
+  const auto found = apps_.find(app_id);
+  if (found == apps_.end() || found->second.members.empty()) return nullptr;
+  return find(*found->second.members.begin());
+}
+
 void Supervisor::restart_when_due(int pm_id, const std::string& why) {
   Instance* instance = find(pm_id);
   if (instance == nullptr || shutting_down_) return;
@@ -53,23 +69,27 @@ void Supervisor::restart_when_due(int pm_id, const std::string& why) {
   }
 }
 
-void Supervisor::restart_all_when_due(std::uint64_t app_id, const std::string& why) {
+bool Supervisor::restart_all_when_due(std::uint64_t app_id, const std::string& why, TimePoint cause,
+                                      bool revive) {
   const auto found = apps_.find(app_id);
-  if (found == apps_.end() || shutting_down_ || reload_of(app_id) != nullptr) return;
+  if (found == apps_.end() || shutting_down_) return true;
+  if (reload_of(app_id) != nullptr) return false;
   const App& app = found->second;
-  ports_.log(fmt::format("{}: {}", app.spec->name, why));
   std::vector<int> rolling;
+  std::vector<int> plain;
   for (const int pm_id : app.members) {
-    Instance* instance = find(pm_id);
-    if (shares_sockets(instance->spec()) && instance->state() == InstanceState::online) {
-      rolling.push_back(pm_id);
-    } else {
-      instance->restart_scheduled(why, true);
-    }
+    const Instance& instance = *find(pm_id);
+    if (instance.started_after(cause)) continue;
+    const bool rolls = shares_sockets(instance.spec()) && instance.state() == InstanceState::online;
+    (rolls ? rolling : plain).push_back(pm_id);
   }
+  if (rolling.empty() && plain.empty()) return true;
+  ports_.log(fmt::format("{}: {}", app.spec->name, why));
+  for (const int pm_id : plain) find(pm_id)->restart_scheduled(why, revive);
   if (!rolling.empty())
     replacements_.spawn(fmt::format("{} could not be replaced", app.spec->name),
                         replace(rolling, why));
+  return true;
 }
 
 awaitable<void> Supervisor::replace(std::vector<int> pm_ids, std::string why) {
@@ -81,8 +101,18 @@ awaitable<void> Supervisor::replace(std::vector<int> pm_ids, std::string why) {
     if (find(id) != nullptr) present.push_back(id);
   }
   if (present.empty()) co_return;
-  const auto notes = co_await reload(present, std::move(options), silently);
-  static_cast<void>(notes);
+  const std::uint64_t app_id = app_of(present.front())->id;
+  const std::string cause = options.why;
+  try {
+    const auto notes = co_await reload(present, std::move(options), silently);
+    static_cast<void>(notes);
+  } catch (const Error& error) {
+    const auto found = apps_.find(app_id);
+    if (found != apps_.end() && found->second.watch)
+      found->second.watch->failed(
+          fmt::format("{}, but the previous processes go on: {}", cause, error.what()));
+    throw;
+  }
 }
 
 }  // namespace pmx

@@ -8,7 +8,10 @@
 
 namespace pmx {
 
-inline bool is_settled(const Instance& instance) { return instance.settled(); }
+// What was asked of it has happened, or has failed.
+inline bool is_settled(const Instance& instance) {
+  return instance.settled() || !instance.not_ready().empty();
+}
 
 template <class Predicate>
 awaitable<void> Supervisor::wait_for(std::vector<int> pm_ids, Predicate predicate) {

@@ -7,12 +7,13 @@
  *             which takes the place of the program's own. No answer: the real bind.
  *   listen    on any TCP socket: the daemon is told, which is how it knows that the program serves.
  *   shutdown  of a socket that was given: nothing; the real one would end it for the others.
- *   close     forgets that the descriptor was given.
+ *
+ * A given socket is known by its cookie (SO_COOKIE), a number that the kernel gives no other one:
+ * neither dup, close, nor a descriptor number used again can mislead, not even in a vfork child,
+ * which shares our memory.
  *
  * Only system calls: it must work in any libc, before main, in a forked child, in any thread and in
  * signal handlers. Sources: ld.so(8), bind(2), unix(7). */
-#include "daemon/shim/listen_wire.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,10 +27,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/shim/listen_socket.h"
+#include "daemon/shim/listen_wire.h"
+
 #define PUBLIC __attribute__((visibility("default")))
 
 enum {
-  kMarkedFds = 65536,
+  kMostGiven = 256, /* beyond that shutdown is what it is */
   kMostPorts = 32,
   kWaitMilliseconds = 2000, /* for a daemon that is just being replaced */
   kRetryMilliseconds = 20,
@@ -41,30 +45,45 @@ static unsigned ports[kMostPorts]; /* none: all */
 static unsigned port_count;
 static int active;
 
-/* One bit for each descriptor that was given to us. */
-static unsigned char marks[kMarkedFds / 8];
+/* The cookies of the sockets that were given to us, then 0. */
+static uint64_t given_cookies[kMostGiven];
 
-static void mark(int fd) {
-  if (fd >= 0 && fd < kMarkedFds)
-    __atomic_fetch_or(&marks[fd / 8], (unsigned char)(1U << (fd % 8)), __ATOMIC_RELAXED);
+static uint64_t cookie_of(int fd) {
+  uint64_t cookie = 0;
+  socklen_t size = sizeof(cookie);
+  return syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
 }
 
-static void unmark(int fd) {
-  if (fd >= 0 && fd < kMarkedFds)
-    __atomic_fetch_and(&marks[fd / 8], (unsigned char)~(1U << (fd % 8)), __ATOMIC_RELAXED);
+static void remember(int fd) {
+  const uint64_t cookie = cookie_of(fd);
+  for (int i = 0; i < kMostGiven && cookie != 0; ++i) {
+    uint64_t known = 0;
+    if (__atomic_compare_exchange_n(&given_cookies[i], &known, cookie, 0, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED) ||
+        known == cookie)
+      return;
+  }
 }
 
-static int is_marked(int fd) {
-  return fd >= 0 && fd < kMarkedFds &&
-         (__atomic_load_n(&marks[fd / 8], __ATOMIC_RELAXED) & (1U << (fd % 8))) != 0;
+static int is_given(int fd) {
+  if (__atomic_load_n(&given_cookies[0], __ATOMIC_RELAXED) == 0) return 0;
+  const int saved = errno;
+  const uint64_t cookie = pmx_socket_option(fd, SOL_SOCKET, SO_ACCEPTCONN) ? cookie_of(fd) : 0;
+  errno = saved;
+  for (int i = 0; i < kMostGiven && cookie != 0; ++i) {
+    const uint64_t known = __atomic_load_n(&given_cookies[i], __ATOMIC_RELAXED);
+    if (known == cookie) return 1;
+    if (known == 0) return 0;
+  }
+  return 0;
 }
 
-static void copy(char *to, const char *from, size_t size) {
+static void copy(char* to, const char* from, size_t size) {
   for (size_t i = 0; i < size; ++i) to[i] = from[i];
 }
 
-static void clear(void *at, size_t size) {
-  for (size_t i = 0; i < size; ++i) ((volatile char *)at)[i] = 0;
+static void clear(void* at, size_t size) {
+  for (size_t i = 0; i < size; ++i) ((volatile char*)at)[i] = 0;
 }
 
 /* --- What the program was started with --- */
@@ -74,8 +93,8 @@ static char switch_text[8];
 static char path_text[sizeof(daemon_address.sun_path)];
 
 static const struct {
-  const char *name; /* with the "=" */
-  char *value;
+  const char* name; /* with the "=" */
+  char* value;
   size_t room; /* with the final zero byte */
 } kVariables[] = {
     {"PMX_TOKEN=", token, sizeof(token)},
@@ -125,7 +144,7 @@ static void read_environment(void) {
 
 static void read_ports(void) {
   unsigned value = 0;
-  for (const char *at = ports_text;; ++at) {
+  for (const char* at = ports_text;; ++at) {
     if (*at >= '0' && *at <= '9' && value < 100000) {
       value = value * 10 + (unsigned)(*at - '0');
       continue;
@@ -170,7 +189,7 @@ static int reach_daemon(void) {
   return -1;
 }
 
-static long send_question(int fd, const struct pmx_listen_question *question) {
+static long send_question(int fd, const struct pmx_listen_question* question) {
   long sent;
   do {
     sent = syscall(SYS_sendto, fd, question, sizeof(*question), MSG_NOSIGNAL, NULL, 0);
@@ -179,7 +198,7 @@ static long send_question(int fd, const struct pmx_listen_question *question) {
 }
 
 /* Returns the descriptor, or -1 with `*error` as in pmx_listen_answer. */
-static int ask_once(const struct pmx_listen_question *question, int *error, int *answered) {
+static int ask_once(const struct pmx_listen_question* question, int* error, int* answered) {
   *error = -1;
   *answered = 1; /* nobody is there: asking again is no use */
   const int fd = reach_daemon();
@@ -204,9 +223,9 @@ static int ask_once(const struct pmx_listen_question *question, int *error, int 
     do {
       got = syscall(SYS_recvmsg, fd, &message, MSG_CMSG_CLOEXEC);
     } while (got < 0 && errno == EINTR);
-    const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    const struct cmsghdr* header = CMSG_FIRSTHDR(&message);
     if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
-      given = *(const int *)(const void *)CMSG_DATA(header);
+      given = *(const int*)(const void*)CMSG_DATA(header);
     if (got == (long)sizeof(answer) && answer.magic == PMX_LISTEN_MAGIC) {
       *answered = 1;
       *error = answer.error;
@@ -222,45 +241,20 @@ static int ask_once(const struct pmx_listen_question *question, int *error, int 
 }
 
 /* The daemon may be replaced between question and answer: the next one is asked again. */
-static int ask(const struct pmx_listen_question *question, int *error) {
+static int ask(const struct pmx_listen_question* question, int* error) {
   int answered = 0;
   int given = -1;
-  for (int tries = 0; tries < 3 && !answered; ++tries)
-    given = ask_once(question, error, &answered);
+  for (int tries = 0; tries < 3 && !answered; ++tries) given = ask_once(question, error, &answered);
   return given;
 }
 
 /* --- Which sockets --- */
 
-static int option(int fd, int level, int name) {
-  int value = 0;
-  socklen_t size = sizeof(value);
-  return syscall(SYS_getsockopt, fd, level, name, &value, &size) == 0 ? value : 0;
-}
-
 /* False: not ours to look after. */
-static int describe(int fd, const struct sockaddr *address, socklen_t size,
-                    struct pmx_listen_question *question) {
-  if (!active || address == NULL) return 0;
-  clear(question, sizeof(*question));
-  question->magic = PMX_LISTEN_MAGIC;
-  question->version = PMX_LISTEN_VERSION;
+static int describe(int fd, const struct sockaddr* address, socklen_t size,
+                    struct pmx_listen_question* question) {
+  if (!active || !pmx_describe_socket(fd, address, size, question)) return 0;
   copy(question->token, token, sizeof(token));
-  if (address->sa_family == AF_INET && size >= sizeof(struct sockaddr_in)) {
-    const struct sockaddr_in *ip = (const struct sockaddr_in *)(const void *)address;
-    question->port = ntohs(ip->sin_port);
-    copy((char *)question->address, (const char *)&ip->sin_addr, 4);
-  } else if (address->sa_family == AF_INET6 && size >= sizeof(struct sockaddr_in6)) {
-    const struct sockaddr_in6 *ip = (const struct sockaddr_in6 *)(const void *)address;
-    if (ip->sin6_scope_id != 0) return 0;
-    question->ipv6 = 1;
-    question->port = ntohs(ip->sin6_port);
-    question->ipv6_only = option(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0;
-    copy((char *)question->address, (const char *)&ip->sin6_addr, 16);
-  }
-  if (question->port == 0 || option(fd, SOL_SOCKET, SO_TYPE) != SOCK_STREAM ||
-      option(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_TCP)
-    return 0;
   if (port_count == 0) return 1;
   for (unsigned i = 0; i < port_count; ++i) {
     if (ports[i] == question->port) return 1;
@@ -268,42 +262,9 @@ static int describe(int fd, const struct sockaddr *address, socklen_t size,
   return 0;
 }
 
-static void carry_over(int from, int to, int level, int name) {
-  int value = 0;
-  socklen_t size = sizeof(value);
-  if (syscall(SYS_getsockopt, from, level, name, &value, &size) == 0 && value != 0)
-    syscall(SYS_setsockopt, to, level, name, &value, size);
-}
-
-/* The kernel reports twice what was asked for, and cannot say that nothing was. */
-static void carry_over_buffer(int from, int to, int name) {
-  const int wanted = option(from, SOL_SOCKET, name);
-  const int present = option(to, SOL_SOCKET, name);
-  const int half = wanted / 2;
-  if (wanted != present) syscall(SYS_setsockopt, to, SOL_SOCKET, name, &half, sizeof(half));
-}
-
-static void make_alike(int own, int given) {
-  carry_over(own, given, SOL_SOCKET, SO_KEEPALIVE);
-  carry_over_buffer(own, given, SO_RCVBUF);
-  carry_over_buffer(own, given, SO_SNDBUF);
-  carry_over(own, given, IPPROTO_TCP, TCP_NODELAY);
-  carry_over(own, given, IPPROTO_TCP, TCP_DEFER_ACCEPT);
-  carry_over(own, given, IPPROTO_TCP, TCP_FASTOPEN);
-  struct linger linger;
-  socklen_t size = sizeof(linger);
-  if (syscall(SYS_getsockopt, own, SOL_SOCKET, SO_LINGER, &linger, &size) == 0 && linger.l_onoff)
-    syscall(SYS_setsockopt, given, SOL_SOCKET, SO_LINGER, &linger, size);
-  /* Of the open file, not of the descriptor: the given one comes as another instance left it. */
-  const long flags = syscall(SYS_fcntl, own, F_GETFL);
-  const long present = syscall(SYS_fcntl, given, F_GETFL);
-  if (flags >= 0 && present >= 0)
-    syscall(SYS_fcntl, given, F_SETFL, (present & ~(long)O_NONBLOCK) | (flags & O_NONBLOCK));
-}
-
 /* --- The hooks --- */
 
-PUBLIC int bind(int fd, const struct sockaddr *address, socklen_t size) {
+PUBLIC int bind(int fd, const struct sockaddr* address, socklen_t size) {
   struct pmx_listen_question question;
   const int saved = errno;
   if (describe(fd, address, size, &question)) {
@@ -311,13 +272,13 @@ PUBLIC int bind(int fd, const struct sockaddr *address, socklen_t size) {
     int error;
     const int given = ask(&question, &error);
     if (given >= 0) {
-      make_alike(fd, given);
+      pmx_make_alike(fd, given);
       const long flags = syscall(SYS_fcntl, fd, F_GETFD);
       const long placed =
           syscall(SYS_dup3, given, fd, flags > 0 && (flags & FD_CLOEXEC) ? O_CLOEXEC : 0);
       syscall(SYS_close, given);
       if (placed >= 0) {
-        mark(fd);
+        remember(fd);
         errno = saved;
         return 0;
       }
@@ -338,7 +299,7 @@ PUBLIC int listen(int fd, int backlog) {
   socklen_t size = sizeof(address);
   struct pmx_listen_question question;
   if (syscall(SYS_getsockname, fd, &address, &size) == 0 &&
-      describe(fd, (const struct sockaddr *)&address, size, &question)) {
+      describe(fd, (const struct sockaddr*)&address, size, &question)) {
     question.verb = PMX_LISTEN_LISTENING;
     const int connection = reach_daemon();
     if (connection >= 0) {
@@ -351,11 +312,6 @@ PUBLIC int listen(int fd, int backlog) {
 }
 
 PUBLIC int shutdown(int fd, int how) {
-  if (is_marked(fd) && option(fd, SOL_SOCKET, SO_ACCEPTCONN)) return 0;
+  if (is_given(fd)) return 0;
   return (int)syscall(SYS_shutdown, fd, how);
-}
-
-PUBLIC int close(int fd) {
-  unmark(fd);
-  return (int)syscall(SYS_close, fd);
 }

@@ -205,7 +205,7 @@ struct Fixture {
   // Only stdout; returns the app's end.
   UniqueFd attach(int pm_id, const std::string& out_path) {
     AppPipe pipe = make_pipe();
-    sink->attach(pm_id, std::move(pipe.read_end), UniqueFd(), out_path, "");
+    sink->attach(pm_id, std::move(pipe.read_end), UniqueFd(), out_path, "", {});
     return std::move(pipe.write_end);
   }
   template <typename Call>
@@ -235,7 +235,7 @@ TEST_CASE_FIXTURE(Fixture, "20 MB of a writer that exits at once arrive byte for
   AppPipe out = make_pipe();
   AppPipe error = make_pipe();
   sink->attach(1, std::move(out.read_end), std::move(error.read_end), path("a/b/out.log"),
-               path("a/b/error.log"));
+               path("a/b/error.log"), {});
   const pid_t writer = start_writer(out.write_end.get(), bytes);
   out.write_end.reset();
   REQUIRE(write_all(error.write_end.get(), std::string_view("\0\xff\xfe bad\0", 8)));
@@ -256,7 +256,7 @@ TEST_CASE_FIXTURE(Fixture, "appends to what is there; two apps and both streams 
   AppPipe out = make_pipe();
   AppPipe error = make_pipe();
   sink->attach(1, std::move(out.read_end), std::move(error.read_end), path("all.log"),
-               path("all.log"));
+               path("all.log"), {});
   UniqueFd other = attach(2, path("all.log"));
   constexpr int kLines = 20000;
   std::vector<pid_t> writers;
@@ -507,7 +507,7 @@ TEST_CASE_FIXTURE(Fixture, "a slow FIFO is waited for, not polled") {
 TEST_CASE_FIXTURE(Fixture, "an app that ended, seen through a shared descriptor, costs no CPU") {
   AppPipe pipe = make_pipe();
   const UniqueFd of_keeper(::fcntl(pipe.read_end.get(), F_DUPFD_CLOEXEC, 0));
-  sink->attach(1, std::move(pipe.read_end), UniqueFd(), path("out.log"), "");
+  sink->attach(1, std::move(pipe.read_end), UniqueFd(), path("out.log"), "", {});
   REQUIRE(write_all(pipe.write_end.get(), "bye"));
   REQUIRE(drain(1));
   const auto cpu_seconds = [] {

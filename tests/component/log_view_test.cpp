@@ -15,7 +15,7 @@
 #include <sstream>
 #include <thread>
 
-#include "cli/log_view/date_pattern.h"
+#include "common/base/date_pattern.h"
 
 using namespace std::chrono_literals;
 using pmx::LogFileEntry;

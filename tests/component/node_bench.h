@@ -236,6 +236,7 @@ class Worker {
     events.on_message = [this](std::string_view json) { messages.emplace_back(json); };
     events.on_closed = [this](std::string_view reason) { closed_reason = reason; };
     events.on_snapshot_changed = [this] { ++snapshots; };
+    events.on_problem = [this](const std::string& text) { problems.push_back(text); };
     primary = std::make_unique<NodePrimary>(
         bench_.io, std::move(channel), WorkerIdentity{kApp, {0, 1}, cluster, Balance::shared},
         *bench_.listeners, bench_.handout, std::move(events), first_seq);
@@ -273,6 +274,7 @@ class Worker {
   std::string last_address;
   int last_port = -1;
   std::vector<std::string> messages;
+  std::vector<std::string> problems;
   std::string closed_reason;
 
  private:

@@ -10,6 +10,29 @@
 using namespace pmx;
 using namespace pmx::test;
 
+namespace {
+
+// `text`, and with its first byte `fd`, unless that is -1.
+void send_with(int socket, std::string_view text, int fd = -1) {
+  iovec bytes{const_cast<char*>(text.data()), text.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &bytes;
+  message.msg_iovlen = 1;
+  if (fd >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof(control);
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &fd, sizeof(int));
+  }
+  REQUIRE(::sendmsg(socket, &message, 0) == static_cast<ssize_t>(text.size()));
+}
+
+}  // namespace
+
 TEST_CASE("garbage is ignored, a frame in pieces is put together, descriptors reach their frame") {
   asio::io_context io;
   Pair pair = make_pair();
@@ -17,27 +40,14 @@ TEST_CASE("garbage is ignored, a frame in pieces is put together, descriptors re
   std::vector<std::size_t> with_fd;
   std::string closed;
   NodeChannel channel(io, std::move(pair.ours),
-                      {[&](std::string_view line, UniqueFd fd) {
-                         if (fd) with_fd.push_back(lines.size());
+                      {[&](std::string_view line, NodeChannel::Passed passed) {
+                         if (passed.fd) with_fd.push_back(lines.size());
                          lines.emplace_back(line);
                        },
+                       {},
                        [&](std::string_view reason) { closed = reason; }});
   const auto write = [&](std::string_view text, int fd = -1) {
-    iovec bytes{const_cast<char*>(text.data()), text.size()};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message{};
-    message.msg_iov = &bytes;
-    message.msg_iovlen = 1;
-    if (fd >= 0) {
-      message.msg_control = control;
-      message.msg_controllen = sizeof(control);
-      cmsghdr* header = CMSG_FIRSTHDR(&message);
-      header->cmsg_level = SOL_SOCKET;
-      header->cmsg_type = SCM_RIGHTS;
-      header->cmsg_len = CMSG_LEN(sizeof(int));
-      std::memcpy(CMSG_DATA(header), &fd, sizeof(int));
-    }
-    REQUIRE(::sendmsg(pair.theirs.get(), &message, 0) == static_cast<ssize_t>(text.size()));
+    send_with(pair.theirs.get(), text, fd);
   };
   write("one\ntw");
   write("o\n");
@@ -57,21 +67,31 @@ TEST_CASE("garbage is ignored, a frame in pieces is put together, descriptors re
   CHECK(closed == "the worker closed it");
 }
 
-TEST_CASE("a line without end closes the channel") {
+TEST_CASE("a line of more than 8 MiB is passed over, its descriptor closed, and told") {
   asio::io_context io;
   Pair pair = make_pair();
-  std::string closed;
+  std::vector<std::string> lines;
+  std::vector<bool> too_long;
   NodeChannel channel(
       io, std::move(pair.ours),
-      {[](std::string_view, UniqueFd) {}, [&](std::string_view reason) { closed = reason; }});
+      {[&](std::string_view line, NodeChannel::Passed) { lines.emplace_back(line); },
+       [&](NodeChannel::Passed passed) { too_long.push_back(bool(passed.fd)); },
+       [](std::string_view) {}});
   const std::string chunk(60000, 'x');
-  for (std::size_t sent = 0; sent < NodeChannel::kMaxLine + 200000 && closed.empty();
-       sent += chunk.size()) {
-    REQUIRE(::send(pair.theirs.get(), chunk.data(), chunk.size(), MSG_NOSIGNAL) > 0);
+  for (const bool with_fd : {false, true}) {
+    send_with(pair.theirs.get(), "before\n{", with_fd ? STDERR_FILENO : -1);
+    for (std::size_t sent = 0; sent < 2 * NodeChannel::kMaxLine; sent += chunk.size()) {
+      send_with(pair.theirs.get(), chunk);
+      io.poll();
+    }
+    CHECK(lines == std::vector<std::string>{"before"});
+    send_with(pair.theirs.get(), "}\nafter\n");
     io.poll();
+    CHECK(lines == std::vector<std::string>{"before", "after"});
+    lines.clear();
   }
-  CHECK(closed == "a message was longer than 8 MiB");
-  CHECK(channel.closed());
+  CHECK(too_long == std::vector<bool>{false, true});
+  CHECK_FALSE(channel.closed());
 }
 
 TEST_CASE(
@@ -79,7 +99,7 @@ TEST_CASE(
   asio::io_context io;
   Pair pair = make_pair();
   NodeChannel channel(io, std::move(pair.ours),
-                      {[](std::string_view, UniqueFd) {}, [](std::string_view) {}});
+                      {[](std::string_view, NodeChannel::Passed) {}, {}, [](std::string_view) {}});
   const std::string line(30000, 'y');
   std::size_t accepted = 0;
   while (channel.send(line, STDERR_FILENO)) ++accepted;
@@ -94,11 +114,12 @@ TEST_CASE(
   back.ours = std::move(pair.theirs);
   REQUIRE(::fcntl(back.ours.get(), F_SETFL, O_NONBLOCK) == 0);
   NodeChannel reader(io, std::move(back.ours),
-                     {[&](std::string_view text, UniqueFd fd) {
+                     {[&](std::string_view text, NodeChannel::Passed passed) {
                         CHECK(text == line);
-                        CHECK(fd);
+                        CHECK(passed.fd);
                         ++frames;
                       },
+                      {},
                       [](std::string_view) {}});
   const auto end = std::chrono::steady_clock::now() + kDeadline;
   while (frames < accepted && std::chrono::steady_clock::now() < end) io.run_one_for(50ms);

@@ -17,6 +17,23 @@ const http = require('http');
 http.createServer((q, s) => s.end('w' + process.pid)).listen(PORT, 'HOST');
 )";
 
+// For its lifetime this process gets no further descriptor.
+class NoMoreDescriptors {
+ public:
+  NoMoreDescriptors() {
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before_) == 0);
+    const UniqueFd lowest_free = duplicate(STDIN_FILENO);
+    const rlimit none{static_cast<rlim_t>(lowest_free.get()), before_.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  }
+  ~NoMoreDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoMoreDescriptors(const NoMoreDescriptors&) = delete;
+  NoMoreDescriptors& operator=(const NoMoreDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
 }  // namespace
 
 TEST_CASE("workers share one port") {
@@ -120,6 +137,8 @@ TEST_CASE("listen({fd}) is refused") {
       process.on('message', () => {});)"),
                   1);
     CHECK(worker.wait_message("\"EINVAL\""));
+    REQUIRE(worker.problems.size() == 1);
+    CHECK(worker.problems[0].find("a descriptor of the primary") != std::string::npos);
   });
 }
 
@@ -267,22 +286,72 @@ TEST_CASE("worker.disconnect() is acknowledged and makes the exit an expected on
   });
 }
 
-TEST_CASE("a socket that the app sends is acknowledged and closed") {
+TEST_CASE("a socket that the app sends is acknowledged, closed, counted and told") {
   with_each_node([](Bench& bench) {
     Worker worker(bench, bench.script(R"(
       const net = require('net');
-      const server = net.createServer(c => { process.send({n: server.n = (server.n | 0) + 1}, c); });
+      const server = net.createServer(c => {
+        const n = server.n = (server.n | 0) + 1;
+        process.send(n == 1 ? JSON.parse('['.repeat(300) + ']'.repeat(300)) : {n}, c);
+      });
       server.listen(0, '127.0.0.1');)"),
                   1);
     REQUIRE(worker.wait_listening());
-    for (int n = 1; n <= 3; ++n) {  // without the ACK node would hold back the second one
+    for (std::uint64_t n = 1; n <= 12;
+         ++n) {  // without the ACK node would hold back the second one
       const UniqueFd client = connect_tcp(worker.last_port);
-      REQUIRE(worker.wait_message("{\"n\":" + std::to_string(n) + "}"));
+      // The first is nested too deeply for us, and no reason to leave the worker waiting.
+      REQUIRE(bench.eventually([&] { return worker.primary->handles_closed() == n; }));
+      CHECK(worker.got("{\"n\":" + std::to_string(n) + "}") == (n > 1));
       pollfd poll{client.get(), POLLIN, 0};
       CHECK(::poll(&poll, 1, 20000) == 1);
       char byte = 0;
       CHECK(::recv(client.get(), &byte, 1, MSG_DONTWAIT) == 0);
     }
+    REQUIRE(worker.problems.size() == 2);
+    CHECK(worker.problems[0].find("sent a socket by process.send()") != std::string::npos);
+    CHECK(worker.problems[1].find("sent 10 sockets by process.send()") != std::string::npos);
+  });
+}
+
+TEST_CASE("a message that only looks like a handle gets no answer, which would kill the worker") {
+  with_each_node([](Bench& bench) {
+    Worker worker(bench, bench.script(R"(
+      process.on('message', m => process.send(m));
+      process.send({cmd: 'NODE_HANDLE'});
+      process.send({cmd: 'NODE_HANDLE', type: 'net.Native', msg: 'inner'});
+      process.send('sent');)"),
+                  1);
+    REQUIRE(worker.wait_message("\"sent\""));
+    CHECK(worker.primary->send_message("\"still there\""));
+    CHECK(worker.wait_message("\"still there\""));
+    CHECK_FALSE(worker.got("\"inner\""));
+    CHECK(worker.problems.empty());
+  });
+}
+
+TEST_CASE(
+    "a socket from the app that our descriptor limit keeps out is refused, which Node knows") {
+  with_each_node([](Bench& bench) {
+    Worker worker(bench, bench.script(R"(
+      const server = require('net').createServer(c => process.send('socket', c));
+      server.listen(0, '127.0.0.1');
+      process.on('warning', w => process.send(w.name));)"),
+                  1);
+    REQUIRE(worker.wait_listening());
+    {
+      const UniqueFd client = connect_tcp(worker.last_port);
+      const NoMoreDescriptors limit;
+      // It is sent again three times, then given up.
+      REQUIRE(worker.wait_message("\"SentHandleNotReceivedWarning\""));
+      pollfd poll{client.get(), POLLIN, 0};
+      CHECK(::poll(&poll, 1, 20000) == 1);
+    }
+    CHECK_FALSE(worker.got("\"socket\""));
+    REQUIRE(worker.problems.size() == 1);
+    CHECK(worker.problems[0].find("limit of open files") != std::string::npos);
+    const UniqueFd client = connect_tcp(worker.last_port);
+    CHECK(worker.wait_message("\"socket\""));
   });
 }
 

@@ -73,7 +73,11 @@ struct Bench {
   FakeLogSink logs{world};
   FakeListenerSet listeners;
   FakeWorkerChannels channels{world};
+  FakeBindWatches binds{world};
+  FakeNotifyWatches notifies;
+  FakeProber prober;
   FakeProcessTable processes{world};
+  FakeFileWatch files{world};
   Journal daemon_log;
   int last_unique_id = 0;
   Supervisor supervisor{ports()};
@@ -97,7 +101,11 @@ struct Bench {
             .logs = logs,
             .listeners = listeners,
             .channels = channels,
+            .binds = binds,
+            .notifies = notifies,
+            .prober = prober,
             .processes = processes,
+            .files = files,
             .home = "/home/pmx",
             .preload_library = "",
             .listen_socket = "",

@@ -5,23 +5,47 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import textwrap
+import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import node_versions
 import pmxtest
 from pmxtest import Load, eventually, fixture
 
 SERVER = os.path.join(os.path.dirname(pmxtest.testapp()), "pmx_http_any")
+# Script, environment, pmx's further arguments.
 KINDS = {
-    "python threads": (fixture("http_any.py"), {}),
-    "python asyncio": (fixture("http_any.py"), {"KIND": "asyncio"}),
-    "c++": (SERVER, {}),
+    "python threads": (fixture("http_any.py"), {}, ()),
+    "python asyncio": (fixture("http_any.py"), {"KIND": "asyncio"}, ()),
+    "c++": (SERVER, {}, ()),
 }
 if shutil.which("ruby"):
-    KINDS["ruby"] = (fixture("http_any.rb"), {})
+    KINDS["ruby"] = (fixture("http_any.rb"), {}, ())
 else:
     print("not tested: Ruby, which is not installed", file=sys.stderr)
+
+
+def runs(program):
+    """Bun's needs a processor with AVX2."""
+    return subprocess.run([program, "--version"], capture_output=True).returncode == 0
+
+
+OTHERS = {name: path for name, path in node_versions.installed(os.environ.get("PMX_TEST_NODES", ""), node_versions.OTHERS).items() if runs(path)}
+if "deno" in OTHERS:
+    KINDS["deno"] = (fixture("deno_serve.ts"), {}, ("--interpreter", OTHERS["deno"], "--interpreter-args", "run -A"))
+if "bun" in OTHERS:
+    KINDS["bun"] = (fixture("bun_serve.ts"), {}, ("--interpreter", OTHERS["bun"]))
+    KINDS["bun node:http"] = (fixture("server.js"), {}, ("--interpreter", OTHERS["bun"]))
+JAVASCRIPT = {"deno", "bun", "bun node:http"}
+HAS_JAVA = shutil.which("javac") and shutil.which("java")
+
+
+def compile_java(directory):
+    subprocess.run(["javac", "-d", directory, fixture("HttpAny.java")], check=True, timeout=120 * pmxtest.SLOW)
+    return shutil.which("java"), {}, ("--", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", directory, "HttpAny")
 
 
 class AnyLanguage(pmxtest.PmxTest):
@@ -30,9 +54,9 @@ class AnyLanguage(pmxtest.PmxTest):
         self.port = pmxtest.free_port()
 
     def start(self, kind="python threads", *args, instances=2, check=True, **env):
-        script, more = KINDS[kind]
-        result = self.home.run("start", script, "--name", "web", "-i", instances, "--listen-timeout", "20000", *args, env={"PORT": self.port, **more, **env},
-                               timeout=60, check=check)
+        script, more, own_args = compile_java(self.home.work) if kind == "java" else KINDS[kind]
+        result = self.home.run("start", script, "--name", "web", "-i", instances, "--listen-timeout", "20000", *args, *own_args,
+                               env={"PORT": self.port, **more, **env}, timeout=60, check=check)
         if check:
             self.home.wait_status("web", "online", 20, count=instances)
         return result
@@ -54,34 +78,58 @@ class AnyLanguage(pmxtest.PmxTest):
 
 
 class Works(AnyLanguage):
+    def share_crash_and_reload(self, kind, balance="slots"):
+        with self.subTest(kind=kind, balance=balance):
+            self.start(kind, "--balance", balance, instances=3)
+            self.assertEqual(self.home.instances("web")[0]["pm2_env"]["exec_mode"], "cluster_mode")
+            self.all_answer()
+            victim = self.home.pids("web")[1]
+            os.kill(victim, signal.SIGKILL)
+            eventually(lambda: victim not in self.home.pids("web"), 10, "replaced")
+            self.home.wait_status("web", "online", 20, count=3)
+            self.all_answer()
+            with Load(self.port, threads=16) as load:
+                for _ in range(2):
+                    load.wait_ok(50)
+                    before = set(self.home.pids("web"))
+                    self.home.run("reload", "web", timeout=90)
+                    self.assertFalse(before & set(self.home.pids("web")))
+                    load.wait_ok(50)
+            print(f"figure: {kind}, {balance}, 6 replacements under load: {load.ok} ok, failed {load.failures}", file=sys.stderr)
+            if balance == "slots":  # with shared nobody can tell the kernel to leave out a process
+                self.assertEqual(load.failed, 0, load)
+            self.home.run("delete", "web")
+
     def test_share_crash_and_reload(self):
         # Of the sanitizers' interest is the daemon, not each language.
-        for kind in KINDS if pmxtest.SLOW == 1 else ("python threads", "c++"):
-            for balance in ("slots", "shared") if kind == "python threads" else ("slots",):
-                with self.subTest(kind=kind, balance=balance):
-                    self.start(kind, "--balance", balance, instances=3)
-                    self.assertEqual(self.home.instances("web")[0]["pm2_env"]["exec_mode"], "cluster_mode")
-                    self.all_answer()
-                    victim = self.home.pids("web")[1]
-                    os.kill(victim, signal.SIGKILL)
-                    eventually(lambda: victim not in self.home.pids("web"), 10, "replaced")
-                    self.home.wait_status("web", "online", 20, count=3)
-                    self.all_answer()
-                    with Load(self.port, threads=16) as load:
-                        for _ in range(2):
-                            load.wait_ok(50)
-                            before = set(self.home.pids("web"))
-                            self.home.run("reload", "web", timeout=90)
-                            self.assertFalse(before & set(self.home.pids("web")))
-                            load.wait_ok(50)
-                    print(f"figure: {kind}, {balance}, 6 replacements under load: {load.ok} ok, failed {load.failures}", file=sys.stderr)
-                    if balance == "slots":  # with shared nobody can tell the kernel to leave out a process
-                        self.assertEqual(load.failed, 0, load)
-                    self.home.run("delete", "web")
+        for kind in [kind for kind in KINDS if kind not in JAVASCRIPT] if pmxtest.SLOW == 1 else ("python threads", "c++"):
+            self.share_crash_and_reload(kind)
+        self.share_crash_and_reload("python threads", "shared")
+
+    @unittest.skipUnless(pmxtest.SLOW == 1, "not of the sanitizers' interest")
+    def test_deno_and_bun(self):
+        for name in node_versions.OTHERS.keys() - OTHERS.keys():
+            print(f"not tested: {name}, not in PMX_TEST_NODES ({os.environ.get('PMX_TEST_NODES', '')!r}) or it does not run here", file=sys.stderr)
+        for kind in [kind for kind in KINDS if kind in JAVASCRIPT]:
+            self.share_crash_and_reload(kind)
+
+    @unittest.skipUnless(HAS_JAVA, "not tested: Java, whose javac is not installed")
+    @unittest.skipUnless(pmxtest.SLOW == 1, "not of the sanitizers' interest")
+    def test_java(self):
+        self.share_crash_and_reload("java")
 
     def test_slow_answers_are_finished(self):
         self.start("python asyncio", SLOW="400")
         self.reload_loses_nothing(10, threads=16)
+
+    def test_shared_ends_when_its_first_connections_have(self):
+        """Nobody can keep new connections from one of several that share a socket: to wait for those would last the whole drain_timeout."""
+        self.start("python threads", "--balance", "shared", "--drain-timeout", "60000", SLOW="100")
+        with Load(self.port, threads=8) as load:
+            load.wait_ok(20)
+            result = self.home.run("reload", "web", timeout=90)
+            load.wait_ok(20)
+        self.assertLess(result.seconds, 40, load)
 
     def test_broken_version_is_not_let_in(self):
         self.start()
@@ -162,7 +210,7 @@ class Limits(AnyLanguage):
         """))
         gate = os.path.join(self.home.work, "gate")
         start = self.home.popen("start", script, "--name", "web", "-i", 2, "--wait-ready", "--listen-timeout", "20000", env={"PORT": self.port, "GATE": gate},
-                                stdout=pmxtest.subprocess.PIPE, stderr=pmxtest.subprocess.PIPE)
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         eventually(lambda: self.home.statuses("web") == ["launching"] * 2, 10, "launching")
         eventually(lambda: self.listens(), 10, "listens")
         self.assertEqual(self.home.statuses("web"), ["launching"] * 2)
@@ -193,9 +241,12 @@ class Limits(AnyLanguage):
             self.assertIn(f"port {self.port} is held by process {os.getpid()}", self.home.instances("web")[0]["pm2_env"]["reason"])
 
     def test_shutdown_of_the_listening_socket(self):
-        self.start("c++")
-        os.kill(self.home.pids("web")[0], signal.SIGUSR1)
-        self.all_answer()
+        for env in {}, {"DUP": "1"}, {"VFORK": "1"}:
+            with self.subTest(env=env):
+                self.start("c++", **env)
+                os.kill(self.home.pids("web")[0], signal.SIGUSR1)
+                self.all_answer()
+                self.home.run("delete", "web")
 
     def test_static_program(self):
         """It cannot load the library: refused with a way out, and -i means N copies as in pm2."""
@@ -207,9 +258,6 @@ class Limits(AnyLanguage):
         self.assertIn("statically linked", self.home.fails("start", path).stderr)
         self.home.run("start", static, "--name", "copies", "-i", 2, "--no-autostart", "--", "--version")
         self.assertEqual(self.home.instances("copies")[0]["pm2_env"]["exec_mode"], "fork_mode")
-
-    def test_seccomp_is_refused(self):
-        self.assertIn("not possible yet", self.home.fails("start", fixture("http_any.py"), "-i", 2, "--bind-via", "seccomp").stderr)
 
     def test_shell_scripts_stay_copies(self):
         script = self.home.file("job.sh", "sleep 1000\n")

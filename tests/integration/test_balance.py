@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import resource
 import signal
 import socket
@@ -85,19 +86,26 @@ class Policies(Balance):
                     self.home.run("delete", policy)
 
     def test_daemon_killed_in_a_reload(self):
-        for policy in ("slots", "shared"):
+        """At any moment of it. With rr the daemon itself holds connections that it has accepted and not handed out yet: these are lost."""
+        rounds = int(os.environ.get("PMX_TEST_ROUNDS", "5"))
+        chance = random.Random(20)
+        for policy in POLICIES:
             with self.subTest(policy=policy):
                 self.start(policy, 2, SLOW="5")
+                ids = [entry["pm_id"] for entry in self.home.instances(policy)]
                 with Load(self.port, threads=16) as load:
                     load.wait_ok(30)
-                    for _ in range(5):
+                    for _ in range(rounds):
                         reload = self.home.popen("reload", policy, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-                        load.wait_ok(15)
+                        load.wait_ok(chance.randrange(600))
                         os.kill(self.home.daemon_pid, signal.SIGKILL)
                         reload.communicate()
                         self.home.wait_status(policy, "online", 20, count=2)
+                        self.assertEqual([entry["pm_id"] for entry in self.home.instances(policy)], ids)
                         load.wait_ok(30)
-                self.assertEqual(load.failed, 0, load)
+                print(f"figure: daemon killed in {rounds} reloads, {policy}: {load.ok} ok, failed {load.failures or 0}", file=sys.stderr)
+                if policy != "rr":
+                    self.assertEqual(load.failed, 0, load)
                 self.home.run("delete", policy)
 
     def test_unix_and_udp_are_shared(self):
@@ -306,11 +314,19 @@ class Trouble(Balance):
             for _ in range(3):
                 self.kill_one()
             before = eventually(numbers)
+            memory_before, programs_before = self.memory(), bpf_programs()
             for _ in victims:
                 self.kill_one()
             load.wait_ok(20)
         eventually(lambda: numbers() == before, 10, f"{numbers()} as {before} before")
-        print(f"figure: {rounds} crash-and-replace cycles: {load}; descriptors of daemon and keeper, sockets of the group: {numbers()}", file=sys.stderr)
+        memory = self.memory()
+        print(f"figure: {rounds} crash-and-replace cycles: {load.ok} ok, failed {load.failures or 0}; descriptors of daemon and keeper, sockets of "
+              f"the group: {numbers()}; kB of daemon and keeper {memory_before} -> {memory}; BPF programs {programs_before} -> {bpf_programs()}",
+              file=sys.stderr)
+        for was, now in zip(memory_before, memory):
+            self.assertLess(now - was, 2048 if pmxtest.SLOW == 1 else 65536, "kB more than before")
+        if programs_before is not None:
+            eventually(lambda: bpf_programs() <= programs_before + 2, 10, "as many BPF programs as before")
 
     def kill_one(self):
         victim = self.home.pids("slots")[0]
@@ -319,10 +335,27 @@ class Trouble(Balance):
         self.home.wait_status("slots", "online", 20, count=2)
         self.home.run("reset", "slots")
 
+    def memory(self):
+        """kB resident of daemon and keeper."""
+        found = []
+        for pid in (self.home.daemon_pid, self.home.keeper_pid):
+            with open(f"/proc/{pid}/status") as file:
+                found.append(next(int(line.split()[1]) for line in file if line.startswith("VmRSS:")))
+        return found
+
     def listening(self):
         needle = f":{self.port:04X}"
         with open("/proc/net/tcp") as table:
             return sum(1 for line in table if line.split()[1].endswith(needle) and line.split()[3] == "0A")
+
+
+def bpf_programs():
+    """How many there are on this machine; None: only root is told."""
+    try:
+        with open("/proc/vmallocinfo") as file:
+            return sum("bpf_prog_alloc" in line for line in file)
+    except OSError:
+        return None
 
 
 if __name__ == "__main__":

@@ -74,6 +74,38 @@ class Files(pmxtest.PmxTest):
         self.assertEqual([entry["name"] for entry in self.home.jlist()], ["other"])
 
 
+class JavaScriptFiles(pmxtest.PmxTest):
+    def test_function_that_prints(self):
+        """What a file prints goes to stderr, and its environment is the caller's."""
+        self.home.file("ecosystem.config.js", f"""
+            console.log('printed');
+            module.exports = async () => ({{apps: [{{name: process.env.APP_NAME, script: {json.dumps(testapp())}, args: ['sleep'], }}]}});
+        """)
+        result = self.home.run("start", env={"APP_NAME": "from-js"})  # the file's name is the default
+        self.assertIn("printed", result.stderr)
+        self.assertNotIn("printed", result.stdout)
+        self.home.wait_status("from-js", "online")
+        self.home.run("delete", "ecosystem.config.js", env={"APP_NAME": "from-js"})
+        self.assertEqual(self.home.jlist(), [])
+
+    def test_module_and_only(self):
+        self.home.file("x.config.mjs", f"""
+            const app = (name) => ({{name, script: {json.dumps(testapp())}, args: ['sleep'], env: {{A: 1}}, env_prod: {{A: 2}}}});
+            export const apps = [app('a'), app('b')];
+        """)
+        self.home.run("start", "x.config.mjs", "--only", "b", "--env", "prod")
+        self.assertEqual([(entry["name"], entry["pm2_env"]["A"]) for entry in self.home.jlist()], [("b", "2")])
+
+    def test_exception_names_the_line_and_starts_no_daemon(self):
+        self.home.file("x.config.js", "\n\nthrow new Error('broken')")
+        self.assertIn("x.config.js:3: Error: broken", self.home.fails("start", "x.config.js").stderr)
+        self.assertFalse(os.path.exists(os.path.join(self.home.path, "pmx.sock")))
+
+    def test_without_node(self):
+        self.home.file("x.config.js", "module.exports = []")
+        self.assertIn("there is no node on PATH", self.home.fails("start", "x.config.js", env={"PATH": "/nonexistent"}).stderr)
+
+
 class BadFiles(pmxtest.PmxTest):
     """The message names file and key, exit 1, nothing is started."""
 

@@ -5,6 +5,7 @@ import os
 import socket
 import stat
 import sys
+import textwrap
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import pmxtest
@@ -49,6 +50,36 @@ class Declared(pmxtest.PmxTest):
         self.start(f"tcp:{self.port}", instances=1)
         for host in ("127.0.0.1", "::1"):
             self.assertEqual(pmxtest.http_get(self.port, host=host)[0], 200)
+
+    def test_blocking_accept(self):
+        """Whoever is passed a socket by systemd may expect that accept() waits, also in the place of one that did not, or that the daemon has looked after."""
+        script = self.home.file("blocking.py", textwrap.dedent("""
+            import os, socket
+            listener = socket.socket(fileno=3)
+            print("blocking" if os.get_blocking(3) else "not blocking", flush=True)
+            while True:
+                connection = listener.accept()[0]
+                connection.recv(4096)
+                body = b'{"pid": %d}' % os.getpid()
+                connection.sendall(b"HTTP/1.1 200 OK\\r\\nConnection: close\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(body), body))
+                connection.close()
+                if os.path.exists(os.environ["GATE"]):
+                    os.set_blocking(3, False)
+                    os._exit(1)
+        """))
+        gate = os.path.join(self.home.work, "gate")
+        for balance in "slots", "shared":
+            for more in [], ["--start-on-connection"]:
+                with self.subTest(balance=balance, more=more):
+                    self.home.run("start", script, "--name", "web", "-x", "--listen", f"tcp:127.0.0.1:{self.port}", "--balance", balance, *more, env={"GATE": gate})
+                    pmxtest.wait_http(self.port)
+                    open(gate, "w").close()
+                    pmxtest.wait_http(self.port)
+                    os.unlink(gate)
+                    eventually(lambda: self.home.one("web")["pm2_env"]["restart_time"] > 0 or more, 10, "ended")
+                    pmxtest.wait_http(self.port)
+                    self.assertNotIn(b"not blocking", self.home.log("web-out.log"))
+                    self.home.run("delete", "web")
 
     def test_connections_wait_for_the_next_process(self):
         """The socket outlives the process: who comes while none is there is served by the next."""

@@ -1,5 +1,6 @@
 """Log files and the `logs` command."""
 
+import json
 import os
 import signal
 import subprocess
@@ -86,6 +87,94 @@ class Bytes(pmxtest.PmxTest):
         self.home.wait_status("spam", "stopped", 60)
         count = self.home.log("ticker-out.log").count(b"\n")
         eventually(lambda: self.home.log("ticker-out.log").count(b"\n") > count + 3, 10, "more ticks")
+
+
+class Lines(pmxtest.PmxTest):
+    """With a date or as JSON: one record for each line, whatever pieces it was written in."""
+
+    LINES = 20000
+    # Pieces that split lines, and the last line has no end.
+    PROGRAM = """import os, random
+text = "".join(f"line {i} {'x' * (i % 90)}\\n" for i in range(LINES)).encode()[:-1]
+random.seed(5)
+at = 0
+while at < len(text):
+    size = random.randint(1, 400)
+    os.write(1, text[at:at + size])
+    at += size
+"""
+
+    def start_program(self, *options):
+        self.home.run("start", self.home.file("lines.py", self.PROGRAM.replace("LINES", str(self.LINES))), "--name", "app", "--no-autorestart", *options)
+
+    def expected(self):
+        return [f"line {i} {'x' * (i % 90)}" for i in range(self.LINES)]
+
+    def lines(self):
+        return self.home.log("app-out.log").decode().split("\n")[:-1]
+
+    def wait_for_all(self):
+        eventually(lambda: len(self.lines()) >= self.LINES, 60, "all lines")
+        return self.lines()
+
+    def test_with_a_date(self):
+        self.start_program("--time")
+        lines = self.wait_for_all()
+        for line in lines:
+            self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d: line \d+ x*$")
+        self.assertEqual([line.split(": ", 1)[1] for line in lines], self.expected())
+
+    def test_as_json(self):
+        self.start_program("--log-type", "json")
+        records = [json.loads(line) for line in self.wait_for_all()]
+        self.assertEqual([record["message"] for record in records], [line + "\n" for line in self.expected()])
+        self.assertEqual({(record["app_name"], record["process_id"], record["type"]) for record in records}, {("app", 0, "out")})
+
+    def test_daemon_killed_meanwhile(self):
+        """Nothing is lost; at most what was being written is there twice."""
+        self.LINES = 60000
+        self.PROGRAM = "import time\n" + self.PROGRAM + "    time.sleep(0.0002)\n"  # so that it lasts some seconds
+        self.start_program("--log-date-format", "HH")
+        for _ in range(3):
+            seen = len(self.lines())
+            eventually(lambda: len(self.lines()) > seen, 20, "more lines")
+            os.kill(self.home.daemon_pid, signal.SIGKILL)
+            eventually(lambda: self.home.run("ping", check=None).code == 0, 10, "another daemon")
+        eventually(lambda: self.lines()[-1].endswith(self.expected()[-1]), 60, "the last line")
+        lines = [line.split(": ", 1)[1] for line in self.lines()]
+        self.assertEqual(set(self.expected()) - set(lines), set())
+        self.assertEqual(set(lines) - set(self.expected()), set())
+
+    def test_the_unfinished_line_of_a_run_is_not_glued_to_the_next(self):
+        script = self.home.file("half.sh", "#!/bin/sh\nprintf 'begin\\nhalf'\nexec sleep 1000\n", mode=0o755)
+        self.home.run("start", script, "--name", "app", "--log-date-format", "[at]")
+        eventually(lambda: self.lines() == ["at: begin"], 10, "the first line")
+        for runs in (1, 2):
+            os.kill(self.home.pids("app")[0], signal.SIGKILL)
+            eventually(lambda: self.lines() == ["at: begin", "at: half"] * runs + ["at: begin"], 10, "the next run")
+
+    def test_what_waits_for_its_end_costs_nothing(self):
+        script = self.home.file("half.sh", "#!/bin/sh\nprintf 'begin\\nhalf'\nexec sleep 1000\n", mode=0o755)
+        self.home.run("start", script, "--name", "app", "--time")
+        eventually(lambda: len(self.lines()) == 1, 10, "the first line")
+        ticks = self.ticks()
+        time.sleep(1)  # the time in which it must be idle
+        self.assertLessEqual(self.ticks() - ticks, 3)
+
+    def ticks(self):
+        with open(f"/proc/{self.home.daemon_pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    def test_long_lines_and_a_change_of_style(self):
+        script = self.home.file("long.py", "import os, time\nfor size in (10, 60000, 120000): os.write(1, b'y' * size + b'\\n')\ntime.sleep(1000)\n")
+        self.home.json_file("apps.json", {"name": "app", "script": script, "log_date_format": "[at]"})
+        self.home.run("start", "apps.json")
+        eventually(lambda: [len(line) for line in self.lines()] == [14, 60004, 120004], 10, "three lines")
+        self.home.json_file("apps.json", {"name": "app", "script": script})
+        self.home.run("apply", "apps.json")
+        self.home.run("restart", "app")
+        eventually(lambda: [len(line) for line in self.lines()] == [14, 60004, 120004, 10, 60000, 120000], 10, "three more, as they are")
 
 
 class Names(pmxtest.PmxTest):

@@ -20,7 +20,7 @@ LEAVES_LATER = GOOD + ("setTimeout(() => { console.error('lost the lock'); requi
 
 
 class Case(pmxtest.PmxTest):
-    ROUNDS = 5
+    ROUNDS = int(os.environ.get("PMX_TEST_ROUNDS", "5"))
 
     def setUp(self):
         super().setUp()

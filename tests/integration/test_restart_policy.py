@@ -174,6 +174,35 @@ class Delays(Counted):
             self.assertGreaterEqual(gap, least - 0.005, gaps)
 
 
+class AcrossDaemons(Counted):
+    """A new daemon is no reason to begin a crash loop anew."""
+
+    def restart_daemon(self):
+        daemon = self.home.daemon_pid
+        os.kill(daemon, signal.SIGKILL)
+        eventually(lambda: daemon not in self.home.daemons() and self.home.run("ping", check=None).code == 0, 10, "another daemon")
+
+    def test_what_waits_goes_on_waiting(self):
+        self.crash("app", restart_delay=600000)
+        self.home.wait_status("app", "waiting restart")
+        eventually(lambda: self.home.recorded() == 1, 10, "the app in the database")
+        for _ in range(3):
+            self.restart_daemon()
+            self.assertEqual(self.home.statuses(), ["waiting restart"])
+        self.home.crash()
+        self.assertEqual(self.home.statuses(), ["waiting restart"])
+        self.assertEqual((len(self.starts()), self.home.one("app")["pm2_env"]["unstable_restarts"]), (1, 1))
+
+    def test_the_budget_counts_on(self):
+        self.crash("app", restart_limit=3, restart_window="1h", restart_delay=300, max_restarts=100)
+        for starts in range(1, 4):
+            eventually(lambda: len(self.starts()) >= starts, 10, "another start")
+            self.restart_daemon()
+        self.home.wait_status("app", "errored", 20)
+        self.assertEqual(len(self.starts()), 4)
+        self.assertIn("gave up after 3 restarts", self.home.one("app")["pm2_env"]["reason"])
+
+
 class Stops(pmxtest.PmxTest):
     def test_ignoring_sigint_ends_by_sigkill_after_kill_timeout(self):
         self.home.start("deaf", "--kill-timeout", "700", script="ignore_sigint.py")

@@ -58,7 +58,7 @@ struct FakeWorld {
     process.ignores = ignored_by_new_processes;
     UniqueFd fd(::open("/dev/null", O_RDWR | O_CLOEXEC));
     channel_fds[fd.get()] = run;
-    return {last_pid, 77, std::move(fd)};
+    return {last_pid, 77, std::move(fd), {}, {}};
   }
   [[nodiscard]] pid_t pid_of(RunId run) const {
     for (const auto& [pid, process] : processes) {
@@ -174,7 +174,8 @@ class FakeLogSink final : public LogSink {
   std::set<int> attached;
   bool hold_drains = false;
 
-  void attach(int pm_id, UniqueFd, UniqueFd, const std::string&, const std::string&) override {
+  void attach(int pm_id, UniqueFd, UniqueFd, const std::string&, const std::string&,
+              const LogStyle&) override {
     attached.insert(pm_id);
   }
   void detach(int pm_id, Done done) override {
@@ -186,6 +187,7 @@ class FakeLogSink final : public LogSink {
     });
     if (!hold_drains) release_drains();
   }
+  void end_line(int) override {}
   void drain(int, Done done) override { asio::post(world_.io, std::move(done)); }
   std::string error_text;  // of every file
   void end_of(const std::string&, std::function<void(std::uint64_t)> done) override {
@@ -225,6 +227,12 @@ class FakeListenerSet final : public ListenerSet {
   void admit(std::uint64_t, RunId run) override { steer("admit", run); }
   void retire(std::uint64_t, RunId run) override { steer("retire", run); }
   void leave(std::uint64_t, RunId run) override { steer("leave", run); }
+  bool aim(std::uint64_t, RunId, int, std::uint16_t) override { return false; }
+  void clear_aim(std::uint64_t, int, std::uint16_t) override {}
+  [[nodiscard]] bool is_steered(std::uint64_t, RunId) const override { return true; }
+  void expect_runs(std::uint64_t, bool) override {}
+  [[nodiscard]] bool expects_runs(std::uint64_t) const override { return true; }
+  void count_reset(std::uint64_t, const std::string&) override {}
   [[nodiscard]] int queued(std::uint64_t, RunId) const override { return 0; }
   [[nodiscard]] std::vector<int> ports(std::uint64_t, RunId) const override { return {}; }
   [[nodiscard]] std::vector<int> unattended(std::uint64_t, const std::string&) const override {
@@ -305,6 +313,46 @@ class FakeWorkerChannels final : public WorkerChannels {
   FakeWorld& world_;
 };
 
+class FakeBindWatches final : public BindWatches {
+ public:
+  explicit FakeBindWatches(FakeWorld& world) : world_(world) {}
+
+  std::unique_ptr<BindWatch> watch(UniqueFd, RunId run, pid_t) override {
+    world_.note_down("watch binds", run);
+    return std::make_unique<BindWatch>();
+  }
+
+ private:
+  FakeWorld& world_;
+};
+
+class FakeNotifyWatches final : public NotifyWatches {
+ public:
+  std::map<pid_t, std::function<void(const Notification&)>> watched;
+
+  std::unique_ptr<NotifyWatch> watch(UniqueFd, pid_t pid,
+                                     std::function<void(const Notification&)> on_said) override {
+    watched[pid] = std::move(on_said);
+    return std::make_unique<NotifyWatch>();
+  }
+};
+
+// Answers when the test says so.
+class FakeProber final : public Prober {
+ public:
+  std::map<RunId, std::function<void(const std::string&)>> asked;  // the last question to each
+
+  std::unique_ptr<PendingProbe> ask(ProbeQuestion question,
+                                    std::function<void(const std::string&)> done) override {
+    asked[question.run] = std::move(done);
+    return std::make_unique<PendingProbe>();
+  }
+  void answer(RunId run, const std::string& problem) {
+    const auto done = std::exchange(asked.at(run), nullptr);
+    done(problem);
+  }
+};
+
 // Trees of one process each.
 class FakeProcessTable final : public ProcessTable {
  public:
@@ -318,6 +366,8 @@ class FakeProcessTable final : public ProcessTable {
     }
     return found;
   }
+  void kill_at_once(RunId) override {}
+  [[nodiscard]] std::string known_by(RunId) const override { return "the test"; }
   bool signal(const ProcessRef& process, int number) override {
     FakeProcess& target = world_.processes.at(process.pid);
     if (!target.alive) return false;
@@ -332,7 +382,9 @@ class FakeProcessTable final : public ProcessTable {
     return std::make_unique<Registration>(world_, id);
   }
   Usage usage(pid_t) override { return {}; }
-  int connections(const TreeQuery&, const std::vector<int>&) override { return 0; }
+  std::vector<std::uint64_t> connections(const TreeQuery&, const std::vector<int>&) override {
+    return {};
+  }
   void add_main(pid_t pid) override { mains.insert(pid); }
   void remove_main(pid_t pid) override { mains.erase(pid); }
 
@@ -351,6 +403,62 @@ class FakeProcessTable final : public ProcessTable {
     int id_;
   };
   FakeWorld& world_;
+};
+
+// Files change when the test says so.
+class FakeFileWatch final : public FileWatch {
+ public:
+  explicit FakeFileWatch(FakeWorld& world) : world_(world) {}
+
+  struct Watched {
+    WatchRequest request;
+    WatchEvents events;
+  };
+  std::map<int, Watched> watched;  // in the order of their beginning
+  bool hold_begin = false;
+
+  std::unique_ptr<Watch> watch(WatchRequest request, WatchEvents events) override {
+    const int id = ++last_;
+    world_.journal.push_back("watch " + request.path);
+    watched[id] = {std::move(request), std::move(events)};
+    if (!hold_begin) release_begin();
+    return std::make_unique<Registration>(*this, id);
+  }
+  void release_begin() {
+    hold_begin = false;
+    for (const auto& [id, unused] : watched) {
+      if (!begun_.insert(id).second) continue;
+      asio::post(world_.io, [this, id = id] {
+        if (watched.contains(id)) watched.at(id).events.begun();
+      });
+    }
+  }
+  // Returns whether anybody was told.
+  bool change(const std::string& root, const std::string& path) {
+    for (const auto& [id, one] : watched) {
+      if (one.request.path != root || one.request.ignored(path, false)) continue;
+      const auto changed = one.events.changed;
+      changed(path);
+      return true;
+    }
+    return false;
+  }
+
+ private:
+  class Registration final : public Watch {
+   public:
+    Registration(FakeFileWatch& files, int id) : files_(files), id_(id) {}
+    Registration(const Registration&) = delete;
+    Registration& operator=(const Registration&) = delete;
+    ~Registration() override { files_.watched.erase(id_); }
+
+   private:
+    FakeFileWatch& files_;
+    int id_;
+  };
+  FakeWorld& world_;
+  int last_ = 0;
+  std::set<int> begun_;
 };
 
 class RealClock final : public Clock {

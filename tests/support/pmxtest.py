@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,7 @@ import unittest
 FIXTURES = pathlib.Path(__file__).resolve().parent.parent / "fixtures"
 SLOW = float(os.environ.get("PMX_TEST_SLOW", "1"))
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "terminate called", "Assertion `")
+SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "terminate called", "Assertion `", ") ended with code 1;")
 
 
 def fixture(name):
@@ -322,6 +323,16 @@ class Home:
 
     def rpc(self, seconds=10):
         return Rpc(os.path.join(self.path, "pmx.sock"), seconds)
+
+    def recorded(self):
+        """How many instances are on disk: what is not, a daemon that is killed now undoes, as nobody has been told of it."""
+        database = os.path.join(self.path, "pmx.db")
+        if not os.path.exists(database):
+            return 0
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as opened:
+            with contextlib.suppress(sqlite3.OperationalError):  # it is being made
+                return opened.execute("SELECT count(*) FROM instance").fetchone()[0]
+        return 0
 
     def daemon_log(self, limit=20000):
         with contextlib.suppress(FileNotFoundError):

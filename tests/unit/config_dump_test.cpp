@@ -55,7 +55,7 @@ DumpEntry full_entry() {
   spec.max_unavailable = 2;
   spec.rollback = false;
   spec.shutdown_with_message = true;
-  spec.treekill = false;
+  spec.kill_mode = KillMode::leader;
   spec.start_on_connection = true;
   spec.restart = RestartMode::on_abnormal;
   spec.success_exit_codes = {5};
@@ -73,7 +73,9 @@ DumpEntry full_entry() {
   spec.watch_paths = {"/srv/a b"};
   spec.ignore_watch = {"*.log"};
   spec.watch_delay = Millis{23};
-  spec.limits = {{{"nofile", "1:2"}}, -3, "idle", "0-1", 500, "027", true, "me", "us", {"a", "b"}};
+  spec.limits = {{{"nofile", "1:2"}}, -3,     "idle", "0-1", 500, "027", true, "me", "us",
+                 {"a", "b"},          "150%", 31,     30,    32,  33};
+  spec.job = {"0 3 * * *", Overlap::queue, CatchUp::one, Millis{34}, 35, Millis{36}};
   spec.user = "me";
   entry.state = InstanceState::waiting_restart;
   entry.instance_number = 2;
@@ -274,7 +276,7 @@ TEST_CASE("entries come from detailed statuses") {
   status.restarts = full.restarts;
   status.created_at = full.created_at;
   status.detail =
-      InstanceStatus::Detail{full.spec, full.out_path, full.error_path, full.pid_path, "u", {}};
+      InstanceStatus::Detail{full.spec, full.out_path, full.error_path, full.pid_path, "u", "", {}};
   check_equal(dump_entry_of(status), full);
 }
 

@@ -4,7 +4,9 @@
 #include <csignal>
 
 #include "common/base/error.h"
+#include "common/config/config_document.h"
 #include "common/config/ecosystem.h"
+#include "common/config/json_reader.h"
 #include "tests/unit/config_test_directory.h"
 
 namespace pmx {
@@ -102,7 +104,7 @@ TEST_CASE("every key arrives where it belongs") {
   CHECK(spec.listen_timeout == Millis(60000));
   CHECK(spec.wait_ready);
   CHECK(spec.shutdown_with_message);
-  CHECK_FALSE(spec.treekill);
+  CHECK(spec.kill_mode == KillMode::leader);
 }
 
 TEST_CASE("aliases, camelCase and other spellings") {
@@ -144,13 +146,13 @@ TEST_CASE("the environment that was chosen") {
 
 TEST_CASE("keys that are not known or not supported are said") {
   CHECK(warnings(R"("name": "web", "max_restart": 3)") ==
-        Words{"apps.json: app \"web\": key \"max_restart\" is not known, ignored (did you mean "
+        Words{"apps.json:1: app \"web\": key \"max_restart\" is not known, ignored (did you mean "
               "\"max_restarts\"?)"});
   CHECK(warnings(R"("colour": 3)") ==
-        Words{"apps.json: apps[0]: key \"colour\" is not known, ignored"});
-  CHECK(warnings(R"("log_type": "json")") ==
-        Words{"apps.json: apps[0]: key \"log_type\" is not supported yet, ignored"});
-  CHECK(warnings(R"("filter_env": true, "logDateFormat": "YYYY")").size() == 2);
+        Words{"apps.json:1: apps[0]: key \"colour\" is not known, ignored"});
+  CHECK(warnings(R"("filter_env": true)") ==
+        Words{"apps.json:1: apps[0]: key \"filter_env\" is not supported yet, ignored"});
+  CHECK(warnings(R"("filter_env": true, "namePrefix": "x")").size() == 2);
   CHECK(warnings(R"("autostart": false)").size() == 1);
   // What is off, or of pm2's inside, is not missed.
   CHECK(warnings(R"("watch": false, "cron_restart": 0, "ignore_watch": ["x"], "time": null,
@@ -190,14 +192,16 @@ TEST_CASE("all problems are reported at once") {
     {"name": "fine", "script": "b.js"},
     {"name": "api", "instances": "many"},
     17]})");
-  CHECK(what ==
-        "apps.json: 5 problems, nothing was done:\n"
-        "  app \"web\": key \"autorestart\": expected true or false, not \"yes\"\n"
-        "  app \"web\": key \"max_restarts\": expected a whole number, not negative, not \"abc\"\n"
-        "  app \"api\": key \"instances\": expected a number from 1 to 1024, \"max\" or 0, or -1, "
-        "-2, ..., not \"many\"\n"
-        "  app \"api\": key \"script\" is missing\n"
-        "  apps[3]: expected an object, not 17");
+  CHECK(
+      what ==
+      "apps.json: 5 problems, nothing was done:\n"
+      "  apps.json:2: app \"web\": key \"autorestart\": expected true or false, not \"yes\"\n"
+      "  apps.json:2: app \"web\": key \"max_restarts\": expected a whole number, not negative, "
+      "not \"abc\"\n"
+      "  apps.json:4: app \"api\": key \"instances\": expected a number from 1 to 1024, \"max\" or "
+      "0, or -1, -2, ..., not \"many\"\n"
+      "  apps.json:4: app \"api\": key \"script\" is missing\n"
+      "  apps.json:5: apps[3]: expected an object, not 17");
 }
 
 TEST_CASE("values of a wrong kind") {
@@ -211,81 +215,52 @@ TEST_CASE("values of a wrong kind") {
     CAPTURE(keys);
     const std::string what = problem(R"([{"script": "a.js", )" + std::string(keys) + "}]");
     CHECK(what.find("expected") != std::string::npos);
-    CHECK(what.starts_with("apps.json: app"));
+    CHECK(what.starts_with("apps.json:1: app"));
   }
 }
 
-TEST_CASE("syntax errors name line and column") {
-  struct Row {
-    const char* text;
-    const char* place;
-  };
-  for (const Row& row :
-       {Row{"{\n  \"apps\": [\n    {,}\n  ]\n}", "apps.json:3:6: "}, Row{"x", "apps.json:1:1: "},
-        Row{"", "apps.json:1:1: "}, Row{"{\"apps\": [", "apps.json:1:11: "},
-        Row{"[\n\n  {\"a\": \"\xff\"}]", "apps.json:3:10: "}}) {
-    CAPTURE(row.text);
-    const std::string what = problem(row.text);
-    CAPTURE(what);
-    CHECK(what.starts_with(row.place));
-    CHECK(what.find("json.exception") == std::string::npos);
-  }
-  try {
-    parse("[{\"script\": \"a.js\",\n}]");
-    FAIL("accepted");
-  } catch (const Error& error) {
-    CHECK(std::string(error.what()).starts_with("apps.json:2:1: "));
-    CHECK(error.hint() == "remove the comma before it");
-  }
-  CHECK(problem("[1e999]") != "accepted");
-}
-
-TEST_CASE("files") {
-  const Directory directory;
-  const EcosystemContext context{directory.path(), {}, {}};
-  const std::string file = directory.file("apps.json", R"([{"script": "a.js"}])");
-  CHECK(read_ecosystem(file, context).apps.size() == 1);
-  const auto message = [&](const std::string& path) -> std::string {
-    try {
-      read_ecosystem(path, context);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "accepted";
-  };
-  CHECK(message(directory / "none.json") == directory / "none.json" + " does not exist");
-  std::filesystem::create_directories(directory / "dir.json");
-  CHECK(message(directory / "dir.json").starts_with("cannot read " + (directory / "dir.json")));
-  for (const char* name : {"ecosystem.config.js", "apps.yaml", "apps.toml"}) {
-    CHECK(message(directory.file(name, "x")).find("only JSON") != std::string::npos);
-  }
-}
-
-TEST_CASE("one app that cannot be run stops all, and all such are named") {
+TEST_CASE("programs are examined only when asked to, and every bad one is named") {
   const Directory directory;
   directory.program("bin/node");
   directory.file("good.js", "");
-  const Ecosystem file = parse_ecosystem(
-      R"([{"script": "good.js"}, {"name": "two", "script": "two.js"}, {"script": "three.js"}])",
-      "apps.json", {directory.path(), {{"PATH", directory / "bin"}}, {}});
-  CHECK(make_app_specs({file.apps[0]}).at(0).interpreter == "node");
-  try {
-    make_app_specs(file.apps);
-    FAIL("accepted");
-  } catch (const Error& error) {
-    const std::string what = error.what();
-    CHECK(what.find("app \"two\": " + (directory / "two.js") + " does not exist") !=
-          std::string::npos);
-    CHECK(what.find("app \"three\": ") != std::string::npos);
-    CHECK(what.find("good") == std::string::npos);
-  }
+  EcosystemReport report = examine_ecosystem(
+      read_json("[{\"script\": \"good.js\"},\n{\"name\": \"two\", \"script\": \"two.js\"},\n"
+                "{\"script\": \"three.js\"}]",
+                "apps.json"),
+      {directory.path(), {{"PATH", directory / "bin"}}, {}});
+  CHECK_FALSE(report.has_errors());
+  CHECK(report.lines == std::vector<int>{1, 2, 3});
+  examine_programs(report);
+  REQUIRE(report.findings.size() == 2);
+  CHECK(
+      to_text(report.findings[0], "apps.json")
+          .starts_with("apps.json:2: app \"two\": " + (directory / "two.js") + " does not exist"));
+  CHECK(to_text(report.findings[1], "apps.json").starts_with("apps.json:3: app \"three\": "));
+}
+
+TEST_CASE("one thing said twice under two names") {
+  const auto said = [](const std::string& keys) { return warnings(keys); };
+  CHECK(
+      said(R"("out": "a", "out_file": "b")") ==
+      Words{"apps.json:1: apps[0]: key \"out\" is another name of \"out_file\", which is there too "
+            "and counts"});
+  CHECK(parse(R"([{"script": "a", "output": "1", "out": "2"}])").apps[0].options.out_file == "2");
+  CHECK(said(R"("out": null, "out_file": "b")").empty());
+  CHECK(problem("[{\"script\": \"a\",\n\"name\": \"x\",\n\"name\": \"y\"}]") ==
+        "apps.json:3: key \"name\" is given twice, first on line 2");
+}
+
+TEST_CASE("lines of keys, and environments that were not chosen are checked too") {
+  CHECK(problem("{\n\"apps\": [\n{\n\"script\": \"a\",\n\"name\": \"web\",\n\"env\": {},\n"
+                "\"env_x\": [],\n}]}") ==
+        "apps.json:7: app \"web\": key \"env_x\": expected an object, not a list");
 }
 
 TEST_CASE("what no process can be given is refused with file, app and key") {
   const auto of = [](const std::string& keys, const std::string& env_name = {}) {
     return problem(R"([{"name": "web", "script": "a.js", )" + keys + "}]", env_name);
   };
-  const std::string begin = "apps.json: app \"web\": key ";
+  const std::string begin = "apps.json:1: app \"web\": key ";
   const std::string text = "expected text without NUL bytes";
   CHECK(of(R"("args": ["a", "b\u0000c"])") == begin + "\"args\": " + text);
   CHECK(of(R"("cwd": "/tmp\u0000")") == begin + "\"cwd\": " + text);
@@ -306,18 +281,9 @@ TEST_CASE("what no process can be given is refused with file, app and key") {
 
 TEST_CASE("a mistyped environment is not shown: it may hold secrets") {
   CHECK(problem(R"([{"name": "web", "script": "a.js", "env": "KEY=hunter2"}])") ==
-        "apps.json: app \"web\": key \"env\": expected an object, not a text");
+        "apps.json:1: app \"web\": key \"env\": expected an object, not a text");
   CHECK(problem(R"([{"name": "web", "script": "a.js", "env_prod": ["hunter2"]}])", "prod") ==
-        "apps.json: app \"web\": key \"env_prod\": expected an object, not a list");
-}
-
-TEST_CASE("the ending counts in the file's own name, not in its directory's") {
-  const Directory directory;
-  const std::string path = directory.file("conf.json.d/apps", "[]");
-  CHECK_THROWS_WITH_AS(read_ecosystem(path, {}),
-                       doctest::Contains("only JSON configuration files are supported"), Error);
-  CHECK_FALSE(looks_like_config(path));
-  CHECK(looks_like_config("conf.d/apps.json"));
+        "apps.json:1: app \"web\": key \"env_prod\": expected an object, not a list");
 }
 
 }  // namespace

@@ -1,10 +1,13 @@
 #include <doctest/doctest.h>
 #include <elf.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstring>
 
 #include "common/base/error.h"
+#include "common/config/elf_kind.h"
 #include "common/config/launch.h"
 #include "common/config/node_version.h"
 #include "tests/unit/config_test_directory.h"
@@ -287,6 +290,32 @@ std::string static_program() {
   header.e_ident[EI_CLASS] = ELFCLASS64;
   header.e_phentsize = sizeof(Elf64_Phdr);
   return {reinterpret_cast<const char*>(&header), sizeof(header)};
+}
+
+TEST_CASE("which programs load a preload library") {
+  const World world{};
+  const auto kind = [](const std::string& path) { return program_kind(path, ::getuid()); };
+  CHECK(kind("/bin/sh") == ProgramKind::loads_libraries);
+  CHECK(kind("/no/such/file") == ProgramKind::unknown);
+  std::string other_class = static_program();
+  other_class[EI_CLASS] = ELFCLASS32;
+  CHECK(kind(world.directory.program("32-bit", other_class)) == ProgramKind::is_other_class);
+
+  const std::string fixed = world.directory.program("static", static_program());
+  CHECK(kind(fixed) == ProgramKind::is_static);
+  CHECK(kind(world.directory.program("of-sh", "#!/bin/sh -e\n")) == ProgramKind::loads_libraries);
+  const std::string script = world.directory.program("of-static", "#! " + fixed + " -x\n");
+  CHECK(kind(script) == ProgramKind::is_static);
+  CHECK(kind(world.directory.program("of-script", "#!" + script)) == ProgramKind::is_static);
+  CHECK(kind(world.directory.program("of-none", "#!\n")) == ProgramKind::unknown);
+  const std::string loop = world.directory.program("loop", "");
+  world.directory.program("loop", "#!" + loop + "\n");
+  CHECK(kind(loop) == ProgramKind::unknown);
+
+  // A bit that gives nothing to its own user does give it to another.
+  REQUIRE(::chmod(fixed.c_str(), 04755) == 0);
+  CHECK(kind(fixed) == ProgramKind::is_static);
+  CHECK(program_kind(fixed, ::getuid() + 1) == ProgramKind::gains_privileges);
 }
 
 TEST_CASE("cluster and fork") {

@@ -216,6 +216,19 @@ TEST_CASE("patterns that are costly elsewhere cost little") {
   CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(10));
 }
 
+TEST_CASE("an own directory, with everything in it") {
+  IgnorePatterns patterns("/srv/app");
+  patterns.add_file("/srv/app/.pmx/");
+  patterns.add_file("/srv/app/");
+  patterns.add_file("/srv/");
+  CHECK(patterns.ignores(".pmx", true));
+  CHECK(patterns.ignores(".pmx/logs", true));
+  CHECK(patterns.ignores(".pmx/logs/app-out.log", false));
+  CHECK_FALSE(patterns.ignores(".pmx2", true));
+  CHECK_FALSE(patterns.ignores(".pmx", false));
+  CHECK_FALSE(patterns.ignores("src", true));
+}
+
 TEST_CASE("any pattern is read, or told") {
   constexpr std::string_view kCharacters = "[]{}*?!\\/|^$.,:-+()dwab";
   std::mt19937 random(4711);

@@ -60,6 +60,7 @@ std::string text(const Snapshot& snapshot) {
   if (snapshot.survivors) all += '!';
   if (snapshot.after_stop == AfterStop::start) all += ">start";
   if (snapshot.after_stop == AfterStop::restart) all += ">restart";
+  if (snapshot.after_stop == AfterStop::decide) all += ">decide";
   return all;
 }
 
@@ -79,6 +80,8 @@ const std::map<std::string_view, InstanceEvent> kEvents{
     {"scheduled", RestartScheduled{"cron", false}},
     {"revive", RestartScheduled{"cron", true}},
     {"replaced", Replaced{9}},
+    {"run-due", RunDue{"run of noon"}},
+    {"run-timed-out", RunTimedOut{"too long"}},
 };
 
 // One per column of the table, and more where a column has a footnote.
@@ -127,6 +130,8 @@ const std::vector<Cell> kCells{
     {"stopped", "scheduled", "-", ""},
     {"stopped", "revive", "launching*", "changed spawn"},
     {"stopped", "replaced", "-", ""},
+    {"stopped", "run-due", "-", ""},
+    {"stopped", "run-timed-out", "-", ""},
 
     {"launching*", "start", "launching*", "changed"},
     {"launching*", "stop", "stopping*", "changed"},
@@ -143,6 +148,8 @@ const std::vector<Cell> kCells{
     {"launching*", "scheduled", "-", ""},
     {"launching*", "revive", "-", ""},
     {"launching*", "replaced", "-", ""},
+    {"launching*", "run-due", "launching*", "changed"},
+    {"launching*", "run-timed-out", "-", ""},
 
     {"automatic", "start", "launching*automatic", "changed"},
     {"automatic", "stop", "stopping*", "changed"},
@@ -159,6 +166,8 @@ const std::vector<Cell> kCells{
     {"automatic", "scheduled", "-", ""},
     {"automatic", "revive", "-", ""},
     {"automatic", "replaced", "-", ""},
+    {"automatic", "run-due", "launching*automatic", "changed"},
+    {"automatic", "run-timed-out", "-", ""},
 
     {"launching", "start", "launching", "changed"},
     {"launching", "stop", "stopping", "cancel-ready-timer changed begin-stop"},
@@ -175,6 +184,8 @@ const std::vector<Cell> kCells{
     {"launching", "scheduled", "stopping>restart", "cancel-ready-timer changed begin-stop"},
     {"launching", "revive", "stopping>restart", "cancel-ready-timer changed begin-stop"},
     {"launching", "replaced", "online", "cancel-ready-timer changed", 1},
+    {"launching", "run-due", "launching", "changed"},
+    {"launching", "run-timed-out", "-", ""},
 
     {"online", "start", "online", "changed"},
     {"online", "stop", "stopping", "changed begin-stop"},
@@ -191,6 +202,8 @@ const std::vector<Cell> kCells{
     {"online", "scheduled", "stopping>restart", "changed begin-stop"},
     {"online", "revive", "stopping>restart", "changed begin-stop"},
     {"online", "replaced", "online", "changed", 1},
+    {"online", "run-due", "online", "changed"},
+    {"online", "run-timed-out", "stopping>decide", "changed begin-stop"},
 
     {"stopping*", "start", "stopping*>start", "changed"},
     {"stopping*", "stop", "stopping*", "changed"},
@@ -207,6 +220,8 @@ const std::vector<Cell> kCells{
     {"stopping*", "scheduled", "-", ""},
     {"stopping*", "revive", "-", ""},
     {"stopping*", "replaced", "-", ""},
+    {"stopping*", "run-due", "-", ""},
+    {"stopping*", "run-timed-out", "-", ""},
 
     {"stopping*>restart", "start", "stopping*>restart", "changed"},
     {"stopping*>restart", "stop", "stopping*", "changed"},
@@ -223,6 +238,8 @@ const std::vector<Cell> kCells{
     {"stopping*>restart", "scheduled", "-", ""},
     {"stopping*>restart", "revive", "-", ""},
     {"stopping*>restart", "replaced", "-", ""},
+    {"stopping*>restart", "run-due", "stopping*>restart", "changed"},
+    {"stopping*>restart", "run-timed-out", "-", ""},
 
     {"stopping", "start", "stopping>start", "changed"},
     {"stopping", "stop", "stopping", "changed"},
@@ -239,6 +256,8 @@ const std::vector<Cell> kCells{
     {"stopping", "scheduled", "-", ""},
     {"stopping", "revive", "-", ""},
     {"stopping", "replaced", "-", ""},
+    {"stopping", "run-due", "-", ""},
+    {"stopping", "run-timed-out", "-", ""},
 
     {"stopping>start", "start", "stopping>start", "changed"},
     {"stopping>start", "stop", "stopping", "changed"},
@@ -255,6 +274,8 @@ const std::vector<Cell> kCells{
     {"stopping>start", "scheduled", "-", ""},
     {"stopping>start", "revive", "-", ""},
     {"stopping>start", "replaced", "-", ""},
+    {"stopping>start", "run-due", "stopping>start", "changed"},
+    {"stopping>start", "run-timed-out", "-", ""},
 
     {"stopping>restart", "start", "stopping>restart", "changed"},
     {"stopping>restart", "stop", "stopping", "changed"},
@@ -271,6 +292,8 @@ const std::vector<Cell> kCells{
     {"stopping>restart", "scheduled", "-", ""},
     {"stopping>restart", "revive", "-", ""},
     {"stopping>restart", "replaced", "-", ""},
+    {"stopping>restart", "run-due", "stopping>restart", "changed"},
+    {"stopping>restart", "run-timed-out", "-", ""},
 
     {"waiting", "start", "launching*", "cancel-restart-timer changed spawn", 1},
     {"waiting", "stop", "stopped", "cancel-restart-timer changed"},
@@ -285,8 +308,10 @@ const std::vector<Cell> kCells{
     {"waiting", "restart-due", "launching*automatic", "changed spawn", 1},
     {"waiting", "connected", "-", ""},
     {"waiting", "scheduled", "-", ""},
-    {"waiting", "revive", "-", ""},
+    {"waiting", "revive", "launching*", "cancel-restart-timer changed spawn", 1},
     {"waiting", "replaced", "online", "cancel-restart-timer changed", 1},
+    {"waiting", "run-due", "launching*", "cancel-restart-timer changed spawn"},
+    {"waiting", "run-timed-out", "-", ""},
 
     {"errored", "start", "launching*", "changed spawn"},
     {"errored", "stop", "stopped", "changed"},
@@ -303,6 +328,8 @@ const std::vector<Cell> kCells{
     {"errored", "scheduled", "-", ""},
     {"errored", "revive", "launching*", "changed spawn"},
     {"errored", "replaced", "online", "changed", 1},
+    {"errored", "run-due", "launching*", "changed spawn"},
+    {"errored", "run-timed-out", "-", ""},
 
     {"errored!", "start", "stopping>start", "changed begin-stop"},
     {"errored!", "stop", "stopping", "changed begin-stop"},
@@ -319,6 +346,8 @@ const std::vector<Cell> kCells{
     {"errored!", "scheduled", "-", ""},
     {"errored!", "revive", "-", ""},
     {"errored!", "replaced", "-", ""},
+    {"errored!", "run-due", "-", ""},
+    {"errored!", "run-timed-out", "-", ""},
 
     {"idle", "start", "launching*", "cancel-restart-timer cancel-await changed spawn"},
     {"idle", "stop", "stopped", "cancel-restart-timer cancel-await changed"},
@@ -335,6 +364,8 @@ const std::vector<Cell> kCells{
     {"idle", "scheduled", "-", ""},
     {"idle", "revive", "-", ""},
     {"idle", "replaced", "-", ""},
+    {"idle", "run-due", "launching*", "changed spawn"},
+    {"idle", "run-timed-out", "-", ""},
 
     {"stopped by operator", "start", "launching*", "changed spawn"},
     {"stopped by operator", "stop", "stopped", "changed"},
@@ -351,16 +382,20 @@ const std::vector<Cell> kCells{
     {"stopped by operator", "scheduled", "-", ""},
     {"stopped by operator", "revive", "-", ""},
     {"stopped by operator", "replaced", "-", ""},
+    {"stopped by operator", "run-due", "-", ""},
+    {"stopped by operator", "run-timed-out", "-", ""},
 };
 
-InstanceFsm in_state(std::string_view name) {
+InstanceFsm in_state(std::string_view name, bool is_job) {
   Snapshot snapshot = kStates.at(name);
   snapshot.reason = "some reason";
   snapshot.restarts = 5;
   snapshot.history = {.unstable_restarts = 3, .backoff = 100ms};
   snapshot.generation = 7;
   snapshot.started_at = kStart;
-  return InstanceFsm::restore({.restart = {}, .ready_required = true}, snapshot);
+  InstanceFsmSettings settings{.restart = {}, .ready_required = true};
+  if (is_job) settings.job = JobSpec{.schedule = "0 12 * * *", .overlap = Overlap::queue};
+  return InstanceFsm::restore(std::move(settings), snapshot);
 }
 
 // Drives a machine as the runtime would, with a clock set by hand.
@@ -395,7 +430,7 @@ TEST_CASE("every cell of the table") {
   for (const Cell& cell : kCells) {
     CAPTURE(cell.state);
     CAPTURE(cell.event);
-    InstanceFsm fsm = in_state(cell.state);
+    InstanceFsm fsm = in_state(cell.state, cell.event.starts_with("run-"));
     const Snapshot before = fsm.snapshot();
     const InstanceStep step = fsm.on(kEvents.at(cell.event), kStart + 400ms);
 
@@ -433,7 +468,7 @@ TEST_CASE("settings come from the spec") {
   spec.listen_timeout = 7s;
   spec.max_restarts = 4;
   CHECK(InstanceFsmSettings::from(spec).ready_required);
-  CHECK(InstanceFsmSettings::from(spec).listen_timeout == 7s);
+  CHECK(InstanceFsmSettings::from(spec).ready_timeout == 7s);
   CHECK(InstanceFsmSettings::from(spec).restart.max_restarts == 4);
   spec.wait_ready = false;
   spec.exec_mode = ExecMode::cluster;
@@ -524,6 +559,36 @@ TEST_CASE("readiness: by signal or by timeout") {
     CHECK(app.fsm.reason() == "no ready signal within 3000 ms; counted as online, as pm2 does");
   }
   CHECK(app.fsm.state() == InstanceState::online);
+}
+
+TEST_CASE("readiness: not in time is a failure, if that is wished") {
+  InstanceFsmSettings settings{.restart = {.max_restarts = 2}, .ready_required = true};
+  settings.ready_timeout_fails = true;
+  Driver app(settings);
+  app.start();
+  CHECK(app.on(ReadyTimedOut{"GET http://x/: status 500"}) == "changed begin-stop");
+  CHECK(app.fsm.reason() == "not ready within 3000 ms: GET http://x/: status 500");
+  CHECK(app.fsm.wants_running());
+  SUBCASE("restarted, then given up") {
+    CHECK(app.on(StopFinished{}) == "changed spawn");
+    CHECK(app.fsm.restarts() == 1);
+    app.spawned();
+    app.on(ReadyTimedOut{});
+    CHECK(app.on(StopFinished{}) == "changed");
+    CHECK(app.fsm.state() == InstanceState::errored);
+    CHECK(app.fsm.reason() ==
+          "not ready within 3000 ms; gave up after 2 unstable runs in a row (max_restarts 2)");
+  }
+  SUBCASE("without autorestart it is errored at once") {
+    app.fsm.set_settings({.restart = {.mode = RestartMode::never}});
+    CHECK(app.on(StopFinished{}) == "changed");
+    CHECK(app.fsm.state() == InstanceState::errored);
+  }
+  SUBCASE("the operator has the last word") {
+    app.on(StopRequested{});
+    CHECK(app.on(StopFinished{}) == "changed");
+    CHECK(app.fsm.state() == InstanceState::stopped);
+  }
 }
 
 TEST_CASE("an instantly crashing app: 15 restarts, then errored") {

@@ -68,7 +68,7 @@ AppSpec full_spec() {
   spec.max_unavailable = 2;
   spec.rollback = false;
   spec.shutdown_with_message = true;
-  spec.treekill = false;
+  spec.kill_mode = KillMode::leader;
   spec.start_on_connection = true;
   spec.restart = RestartMode::on_abnormal;
   spec.success_exit_codes = {5};
@@ -86,7 +86,9 @@ AppSpec full_spec() {
   spec.watch_paths = {"/srv/a b"};
   spec.ignore_watch = {"*.log"};
   spec.watch_delay = Millis{23};
-  spec.limits = {{{"nofile", "1:2"}}, -3, "idle", "0-1", 500, "027", true, "me", "us", {"a", "b"}};
+  spec.limits = {{{"nofile", "1:2"}}, -3,     "idle", "0-1", 500, "027", true, "me", "us",
+                 {"a", "b"},          "150%", 31,     30,    32,  33};
+  spec.job = {"0 3 * * *", Overlap::queue, CatchUp::one, Millis{34}, 35, Millis{36}};
   spec.user = "me";
   return spec;
 }
@@ -113,8 +115,9 @@ InstanceStatus full_status() {
   status.cpu_percent = 12.5;
   status.memory_bytes = 1U << 30U;
   status.watching = true;
-  status.detail =
-      InstanceStatus::Detail{full_spec(), "/o", "/e", "/p", "uuid", {"tcp 1.2.3.4:5, slots"}};
+  status.watch_problem = "no watches left";
+  status.detail = InstanceStatus::Detail{
+      full_spec(), "/o", "/e", "/p", "uuid", "cgroup /x", {"tcp 1.2.3.4:5, slots"}};
   return status;
 }
 

@@ -54,7 +54,7 @@ TEST_CASE("steps") {
 
   AppSpec patient;
   patient.kill_timeout = 20s;
-  patient.treekill = false;
+  patient.kill_mode = KillMode::leader;
   CHECK(StopSequence(patient, StopPurpose::stop, true).steps() ==
         Steps{{Kind::signal, SIGINT, false, 20s}, {Kind::signal, SIGKILL, false, 20s}});
 }
@@ -128,7 +128,7 @@ TEST_CASE("survivors of SIGKILL are a failure") {
 
 TEST_CASE("with treekill off the end of the main process is the end") {
   AppSpec spec = node_worker();
-  spec.treekill = false;
+  spec.kill_mode = KillMode::leader;
   StopSequence sequence(spec, StopPurpose::stop, false);
   sequence.begin();
   CHECK(sequence.on(StopEvent::main_exited).action == Action::done);

@@ -1,4 +1,4 @@
-#include "cli/log_view/date_pattern.h"
+#include "common/base/date_pattern.h"
 
 #include <fmt/format.h>
 

@@ -1,0 +1,39 @@
+// Plan: what brings the apps that are there to what a configuration file says.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/plan/spec_diff.h"
+#include "common/model/instance_status.h"
+
+namespace pmx::cli {
+
+struct PlanStep {
+  enum class Action { none, in_place, reload, restart, start, remove };
+
+  std::string name;
+  Action action = Action::none;
+  std::string why;  // empty: the changes say it
+  std::vector<FieldChange> changes;
+  bool rests = false;  // a job between its runs: there is no process to replace
+  AppSpec spec;        // as it shall be; not of remove
+};
+std::string_view to_string(PlanStep::Action action) noexcept;  // "in place", and by these names
+
+struct PlanWishes {
+  bool update_env = false;  // take over this shell's environment, too
+  std::string prune;  // apps of this file (AppSpec::origin) that are not wanted go; empty: none
+};
+
+// `present`: all instances, with their details.
+std::vector<PlanStep> make_plan(std::vector<AppSpec> wanted,
+                                const std::vector<InstanceStatus>& present,
+                                const PlanWishes& wishes);
+
+// For people: one paragraph for each step, and a last line that counts them.
+std::string plan_text(const std::vector<PlanStep>& plan);
+// {"schema": 1, "apps": [{"name", "action", "why", "changes": [{"field", "from", "to", "takes"}]}]}
+std::string plan_json(const std::vector<PlanStep>& plan);
+
+}  // namespace pmx::cli
