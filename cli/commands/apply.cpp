@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <set>
 #include <utility>
 
 #include "cli/commands/commands.h"
@@ -52,8 +53,8 @@ std::vector<PlanStep> plan_of(Context& context, const Options& options) {
   return make_plan(std::move(specs), present, wishes);
 }
 
-std::optional<Effect> effect_of(Action action) {
-  switch (action) {
+std::optional<Effect> effect_of(const PlanStep& step) {
+  switch (step.action) {
     case Action::in_place:
       return Effect::in_place;
     case Action::reload:
@@ -63,6 +64,8 @@ std::optional<Effect> effect_of(Action action) {
     case Action::start:
       return Effect::start;
     case Action::none:
+      if (step.adopts) return Effect::in_place;
+      break;
     case Action::remove:
       break;
   }
@@ -99,13 +102,15 @@ void announce(const Context& context, const std::vector<PlanStep>& plan) {
 
 bool carry_out(Context& context, std::vector<PlanStep> plan, const ApplyOptions& options) {
   protocol::Apply::Request request;
+  std::set<std::string> changed;  // what is only adopted is not worth a word
   request.autostart = options.autostart;
   request.wait = options.wait;
   request.parallel = options.parallel;
   request.rollback = options.rollback;
   for (PlanStep& step : plan) {
     if (step.action == Action::remove) request.remove.push_back(step.name);
-    if (const auto effect = effect_of(step.action))
+    if (step.action != Action::none) changed.insert(step.name);
+    if (const auto effect = effect_of(step))
       request.changes.push_back({std::move(step.spec), *effect});
   }
   if (request.changes.empty() && request.remove.empty()) return true;
@@ -117,6 +122,7 @@ bool carry_out(Context& context, std::vector<PlanStep> plan, const ApplyOptions&
   bool all_well = true;
   for (const protocol::Start::Outcome& outcome : response.outcomes) {
     if (outcome.error.empty()) {
+      if (!changed.contains(outcome.name)) continue;
       for (const InstanceStatus& one : outcome.instances) context.output.done(one);
     } else {
       context.output.error(fmt::format("[{}] {}", outcome.name, outcome.error), outcome.hint);

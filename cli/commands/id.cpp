@@ -38,7 +38,9 @@ int run_pid(Context& context, Arguments& arguments) {
 
 int run_env(Context& context, Arguments& arguments) {
   std::vector<std::string> ids;
+  bool origin = false;
   arguments.words("id", ids, 1, 1);
+  arguments.flag("--origin", origin, "where each value is from, instead of the values");
   context.parse(arguments);
   const std::string& id = ids.front();
   const bool is_number =
@@ -54,15 +56,24 @@ int run_env(Context& context, Arguments& arguments) {
   }
   std::string out;
   const InstanceStatus& one = found.front();
-  for (const auto& [key, value] : one.detail ? one.detail->spec.env : Env{}) {
-    fmt::format_to(std::back_inserter(out), "{}: {}\n", key, value);
+  const AppSpec spec = one.detail ? one.detail->spec : AppSpec{};
+  for (const auto& [key, value] : spec.env) {
+    fmt::format_to(std::back_inserter(out), "{}: {}\n", key, origin ? origin_of(spec, key) : value);
+  }
+  for (const auto& [key, path] : spec.secret_files) {
+    fmt::format_to(std::back_inserter(out), "{}: {}\n", key,
+                   origin ? path : fmt::format("(read from {})", path));
   }
   const auto line = [&](std::string_view key, const auto& value) {
-    fmt::format_to(std::back_inserter(out), "{}: {}\n", key, value);
+    if (origin) {
+      fmt::format_to(std::back_inserter(out), "{}: pmx\n", key);
+    } else {
+      fmt::format_to(std::back_inserter(out), "{}: {}\n", key, value);
+    }
   };
   // What the daemon adds for each instance.
   line("PMX_HOME", context.paths().home());
-  line(one.detail ? one.detail->spec.instance_var : "NODE_APP_INSTANCE", one.instance_number);
+  line(spec.instance_var, one.instance_number);
   line("pm_id", one.pm_id);
   line("name", one.name);
   line("namespace", one.name_space);

@@ -5,6 +5,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/config_targets.h"
 #include "cli/commands/targets.h"
+#include "common/config/launch.h"
 
 namespace pmx::cli {
 namespace {
@@ -57,7 +58,7 @@ int act_on_all(Context& context, const std::string& verb, const Options& options
                PlanStep::Action action, const ApplyOptions& how,
                const std::function<Act(std::optional<Env>)>& make_act) {
   std::optional<Env> env;
-  if (options.update_env) env = current_environment();
+  if (options.update_env) env = inheritable(current_environment());
   for (const std::string& target : options.targets) {
     const bool well = is_config_target(target)
                           ? act_on_file(context, target, options, action, how)

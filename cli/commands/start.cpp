@@ -10,7 +10,10 @@
 #include "cli/commands/config_targets.h"
 #include "cli/commands/start_options.h"
 #include "cli/commands/targets.h"
+#include "common/config/ecosystem_export.h"
 #include "common/config/launch.h"
+#include "common/config/paths.h"
+#include "common/sys/file.h"
 
 namespace pmx::cli {
 namespace {
@@ -27,7 +30,7 @@ bool is_number(const std::string& text) {
 
 bool start_existing(Context& context, const std::string& target, const StartOptions& options) {
   std::optional<Env> env;
-  if (options.update_env) env = current_environment();
+  if (options.update_env) env = inheritable(current_environment());
   const auto started = act_on(context, "Starting", target, [&](const std::string& one) {
     return context.daemon().call<protocol::Restart>(
         {.target = one, .env = env, .wait = !options.no_wait});
@@ -59,6 +62,14 @@ bool start_file(Context& context, const std::string& file, const StartOptions& o
   return carry_out(context, std::move(plan), how) && all_well;
 }
 
+// The app as a configuration file in the present directory.
+void write_file(const Context& context, const std::vector<AppSpec>& apps) {
+  const std::string file = file_stem_of(apps.front().name) + "-pmx.json";
+  constexpr mode_t kMode = 0644;
+  sys::replace_file("./" + file, export_json(apps), kMode);
+  context.output.info(fmt::format("Written to {}", file));
+}
+
 bool start_one(Context& context, const std::string& target, const StartOptions& options,
                const std::vector<std::string>& app_args) {
   if (is_config_target(target)) return start_file(context, target, options);
@@ -71,6 +82,7 @@ bool start_one(Context& context, const std::string& target, const StartOptions& 
     throw Error(ErrorCode::not_found, "no app is in the list", "pmx start app.js adds one");
   std::vector<AppSpec> apps;
   apps.push_back(spec_of(context, launch_request(options, target, app_args)));
+  if (options.write) write_file(context, apps);
   return start_apps(context, std::move(apps), options.force, !options.no_autostart,
                     !options.no_wait);
 }

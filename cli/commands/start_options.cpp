@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "cli/context.h"
@@ -36,6 +37,19 @@ Millis watch_delay_of(const std::string& text) {
   if (!delay)
     throw UsageError(fmt::format("--watch-delay {}: not a time", text), "1 (seconds), 500ms, 2s");
   return *delay;
+}
+
+// As patterns: everything but directories and these. What is never watched comes behind them.
+void ignore_other_endings(std::string endings, AppSpec& spec) {
+  std::replace(endings.begin(), endings.end(), ',', ' ');
+  std::vector<std::string> patterns{"*", "!*/"};
+  for (const std::string& ending : split_words(endings))
+    patterns.push_back((ending.starts_with('.') ? "!*" : "!*.") + ending);
+  if (patterns.size() == 2)
+    throw UsageError("--ext: expected the endings of files", "--ext js,json");
+  patterns.insert(patterns.end(), {".*", "node_modules"});
+  patterns.insert(patterns.end(), spec.ignore_watch.begin(), spec.ignore_watch.end());
+  spec.ignore_watch = std::move(patterns);
 }
 
 }  // namespace
@@ -117,11 +131,20 @@ void StartOptions::declare(Arguments& arguments) {
   arguments.flag_with_text("--watch", watch, "",
                            "restart when files change, below the working directory or =PATH");
   arguments.list("--ignore-watch", ignore_watch, "PATTERN", "not these, as in a .gitignore");
+  arguments.text("--ext", watched_endings, "ENDINGS", "watch files with these only: js,json");
   arguments.text("--watch-delay", watch_delay, "TIME", "wait for more changes: 1 (s), 500ms");
   arguments.list("--depends-on", depends_on, "APP",
                  "start when that is ready, or :started, :healthy, :completed, :completed_ok");
   arguments.text("-u,--uid,--user", uid, "USER", "run it as this user (for a daemon of root)");
   arguments.text("--gid", gid, "GROUP", "and this group");
+  arguments.text("-p,--pid", pid_file, "FILE", "its process id, with -ID in the name");
+  arguments.list("--filter-env", filter_env, "TEXT",
+                 "not these variables of the shell: parts of names, true for all");
+  arguments.list("--env-file", env_files, "FILE", "variables, one NAME=value in each line");
+  arguments.flag("--source-map-support", source_maps, "Node: source maps in stack traces");
+  arguments.flag("-w,--write", write, "write it to NAME-pmx.json, too");
+  arguments.flag("--no-vizion,--no-automation,--no-pmx,--disable-source-map-support",
+                 without_effect, "accepted for pm2's sake: so it is anyway");
   arguments.flag("-f,--force", force, "a second copy of what already runs");
   arguments.text("--only", only, "NAMES", "of a configuration file: these apps only");
   arguments.text("--env", env_name, "NAME", "of a configuration file: variables of env_NAME too");
@@ -207,7 +230,13 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
   if (options.watch && !options.watch->empty()) spec.watch_paths = {*options.watch};
   spec.ignore_watch = options.ignore_watch;
   if (options.watch_delay) spec.watch_delay = watch_delay_of(*options.watch_delay);
+  if (options.watched_endings) ignore_other_endings(*options.watched_endings, spec);
   spec.depends_on = options.depends_on;
+  spec.pid_file = options.pid_file.value_or("");
+  for (const std::string& part : options.filter_env)
+    spec.inherit_env.push_back(part == "true" ? "!*" : "!*" + part + "*");
+  request.env_files = options.env_files;
+  request.source_maps = options.source_maps;
   if (options.time) spec.log_date_format = kLogTime;
   if (options.log_date_format) spec.log_date_format = *options.log_date_format;
   if (options.log_type) {

@@ -18,8 +18,8 @@ struct StartOptions {
       balance, bind_via, increment_var, only, env_name, max_memory_restart, max_uptime,
       cron_restart, time_zone, watch, watch_delay, uid, gid, ready, ready_timeout, health,
       health_interval, health_timeout, health_action, schedule, overlap, timeout, retry_delay,
-      log_date_format, log_type;
-  std::vector<std::string> listen, ignore_watch, depends_on;
+      log_date_format, log_type, pid_file, watched_endings;
+  std::vector<std::string> listen, ignore_watch, depends_on, filter_env, env_files;
   std::optional<int> max_restarts, health_retries, retries;
   bool merge_logs = false;
   bool no_autorestart = false;
@@ -36,6 +36,9 @@ struct StartOptions {
   bool catch_up = false;
   bool update_env = false;
   bool no_wait = false;
+  bool write = false;
+  bool source_maps = false;
+  bool without_effect = false;
 
   void declare(Arguments& arguments);
 };

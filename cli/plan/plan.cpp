@@ -66,15 +66,17 @@ PlanStep step_for(AppSpec wanted, const Present& app, const PlanWishes& wishes) 
   PlanStep step;
   step.name = wanted.name;
   step.spec = std::move(wanted);
-  if (!wishes.update_env) {
+  // With another rule what it was started with does not tell what it would have inherited.
+  if (!wishes.update_env && step.spec.inherit_env == app.spec.inherit_env) {
     const Env own = own_variables(step.spec);
     set_env(step.spec, shell_env(app.spec), own);
   }
   step.changes = differences(app.spec, step.spec);
   step.action = action_for(app, step);
-  step.rests = app.rests && step.spec.job;
+  step.adopts = step.spec.origin != app.spec.origin;
+  step.rests = (app.rests && step.spec.job) || (app.running == 0 && !step.spec.autostart);
   if (step.rests && step.action == Action::restart) step.action = Action::in_place;
-  if (app.running == 0) {
+  if (app.running == 0 && !step.rests) {
     step.action = Action::restart;
     step.why = fmt::format("it is {}", to_string(app.not_running->state));
   }

@@ -16,8 +16,9 @@ struct PlanStep {
   Action action = Action::none;
   std::string why;  // empty: the changes say it
   std::vector<FieldChange> changes;
-  bool rests = false;  // a job between its runs: there is no process to replace
-  AppSpec spec;        // as it shall be; not of remove
+  bool rests = false;   // a job between its runs, or not to be started: no process to replace
+  bool adopts = false;  // it has been of another file, or of none: is told, even if nothing changes
+  AppSpec spec;         // as it shall be; not of remove
 };
 std::string_view to_string(PlanStep::Action action) noexcept;  // "in place", and by these names
 

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <string_view>
 #include <vector>
 
@@ -233,6 +234,17 @@ void add_policy(Rows& rows, const AppSpec& spec) {
   add_limits(rows, spec.limits);
 }
 
+// Names and where they are from; the rest is of the shell.
+std::string own_variables_text(const AppSpec& spec) {
+  std::map<std::string, std::vector<std::string>> names;  // by where they are from
+  for (const std::string& name : spec.own_env) names[origin_of(spec, name)].push_back(name);
+  for (const auto& [name, file] : spec.secret_files) names[file].push_back(name + " (secret)");
+  std::vector<std::string> parts;
+  for (const auto& [origin, list] : names)
+    parts.push_back(fmt::format("{} from {}", fmt::join(list, ", "), origin));
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
+
 }  // namespace
 
 std::string command_line_of(const AppSpec& spec) {
@@ -275,6 +287,10 @@ std::string describe(const InstanceStatus& one, const ListStyle& style) {
   if (one.detail) {
     const AppSpec& spec = one.detail->spec;
     const auto node_env = spec.env.find("NODE_ENV");
+    if (const std::string variables = own_variables_text(spec); !variables.empty())
+      rows.add("own variables", variables);
+    if (!spec.inherit_env.empty())
+      rows.add("inherits variables", fmt::format("{}", fmt::join(spec.inherit_env, ", ")));
     rows.add("node env", node_env == spec.env.end() ? "N/A" : node_env->second);
     rows.add("instance",
              fmt::format("{}={} of {}", spec.instance_var, one.instance_number, spec.instances));

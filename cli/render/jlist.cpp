@@ -68,6 +68,7 @@ void add_spec(Json& json, const AppSpec& spec) {
   json["shell"] = spec.shell;
   json["node_args"] = spec.interpreter_args;
   if (!spec.args.empty()) json["args"] = spec.args;
+  json["autostart"] = spec.autostart;
   json["autorestart"] = spec.autorestart;
   json["treekill"] = spec.kill_mode != KillMode::leader;
   if (spec.kill_mode == KillMode::group) json["kill_mode"] = to_string(spec.kill_mode);
@@ -130,6 +131,8 @@ void add_spec(Json& json, const AppSpec& spec) {
   if (spec.watch_delay.count() > 0) json["watch_delay"] = spec.watch_delay.count();
   add_limits(json, spec.limits);
   json["instance_var"] = spec.instance_var;
+  if (!spec.inherit_env.empty()) json["inherit_env"] = spec.inherit_env;
+  if (!spec.secret_files.empty()) json["secret_files"] = spec.secret_files;
   if (!spec.increment_var.empty()) json["increment_var"] = spec.increment_var;
   if (spec.exec_mode == ExecMode::cluster) json["balance"] = to_string(spec.balance);
   if (!spec.listen.empty()) json["listen"] = spec.listen;

@@ -11,7 +11,6 @@
 #include "common/base/error.h"
 #include "common/base/text.h"
 #include "common/config/json_values.h"
-#include "common/model/signal_name.h"
 #include "common/sys/file.h"
 
 namespace pmx {
@@ -23,34 +22,7 @@ constexpr mode_t kPrivateFile = 0600;
 constexpr std::string_view kOwnKey = "pmx";  // what has no name in pm2
 constexpr std::string_view kOmittedKey = "pmx_omitted_env";
 
-Json to_value(const std::string& text) { return values::bytes_json(text); }
-Json to_value(bool value) { return value; }
-Json to_value(int value) { return value; }
-Json to_value(std::uint64_t value) { return value; }
-Json to_value(const std::optional<int>& value) { return value ? Json(*value) : Json(); }
-Json to_value(const Env& value) { return value; }
-Json to_value(Millis value) { return value.count(); }
-Json to_value(Balance value) { return std::string(to_string(value)); }
-Json to_value(RestartMode value) { return std::string(to_string(value)); }
-Json to_value(KillMode value) { return std::string(to_string(value)); }
-Json to_value(ReadyTimeoutAction value) { return std::string(to_string(value)); }
-Json to_value(Overlap value) { return std::string(to_string(value)); }
-Json to_value(CatchUp value) { return std::string(to_string(value)); }
-Json to_value(HealthAction value) { return std::string(to_string(value)); }
-Json to_value(BindVia value) { return std::string(to_string(value)); }
-Json to_value(const std::vector<StopSignal>& steps) {
-  Json list = Json::array();
-  for (const StopSignal& step : steps)
-    list.push_back(fmt::format("{} {}", signal_name(step.number), step.wait.count()));
-  return list;
-}
-Json to_value(const std::vector<int>& codes) { return codes; }
-Json to_value(const std::optional<bool>& value) { return value ? Json(*value) : Json(); }
-Json to_value(const std::vector<std::string>& words) {
-  Json list = Json::array();
-  for (const std::string& word : words) list.push_back(values::bytes_json(word));
-  return list;
-}
+using values::to_value;
 
 template <class T>
 bool from_value(const Json& in, T& out) {
@@ -238,6 +210,11 @@ const std::vector<Field>& own_fields() {
       field<&AppSpec::log_type>("log_type"),
       field<&AppSpec::origin>("origin"),
       {"own_env", write_own_env, read_own_env, "a list of texts"},
+      field<&AppSpec::env_origin>("env_origin"),
+      field<&AppSpec::secret_files>("secret_files"),
+      field<&AppSpec::inherit_env>("inherit_env"),
+      field<&AppSpec::pid_file>("pid_file"),
+      field<&AppSpec::autostart>("autostart"),
       limit<&ProcessLimits::rlimits>("limits"),
       limit<&ProcessLimits::nice>("nice"),
       limit<&ProcessLimits::io_priority>("ionice"),

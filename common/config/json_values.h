@@ -43,6 +43,52 @@ bool read(const Json& in, std::optional<T>& out) {
   return true;
 }
 
+// As read() takes it back.
+Json to_value(const std::string& text);
+Json to_value(bool value);
+Json to_value(int value);
+Json to_value(std::uint64_t value);
+Json to_value(const std::optional<int>& value);  // null: none
+Json to_value(const std::optional<bool>& value);
+Json to_value(Millis value);
+Json to_value(const std::vector<std::string>& words);
+Json to_value(const std::vector<int>& codes);
+Json to_value(const std::vector<StopSignal>& steps);
+Json to_value(const Env& value);
+Json to_value(Balance value);
+Json to_value(BindVia value);
+Json to_value(KillMode value);
+Json to_value(ReadyTimeoutAction value);
+Json to_value(HealthAction value);
+Json to_value(Overlap value);
+Json to_value(CatchUp value);
+Json to_value(RestartMode value);
+
+// The same as JSON Schema.
+Json schema(const std::string&);
+Json schema(const bool&);
+Json schema(const int&);
+Json schema(const std::optional<int>&);
+Json schema(const std::uint64_t&);
+Json schema(const Millis&);
+Json schema(const std::vector<std::string>&);
+Json schema(const std::vector<int>&);
+Json schema(const std::vector<StopSignal>&);
+Json schema(const Env&);
+Json schema(const std::optional<ExecMode>&);
+Json schema(const Balance&);
+Json schema(const BindVia&);
+Json schema(const KillMode&);
+Json schema(const ReadyTimeoutAction&);
+Json schema(const HealthAction&);
+Json schema(const Overlap&);
+Json schema(const CatchUp&);
+Json schema(const RestartMode&);
+template <class T>
+Json schema(const std::optional<T>&) {
+  return schema(T{});
+}
+
 // What the read() of a type accepts, in words.
 constexpr std::string_view expected(const std::string&) { return "a text"; }
 constexpr std::string_view expected(const bool&) { return "true or false"; }

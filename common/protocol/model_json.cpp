@@ -236,6 +236,11 @@ void to_json(json& out, const AppSpec& value) {
              {"limits", value.limits},
              {"own_env", value.own_env},
              {"hidden_env", env_json(value.hidden_env)},
+             {"env_origin", env_json(value.env_origin)},
+             {"secret_files", env_json(value.secret_files)},
+             {"inherit_env", value.inherit_env},
+             {"pid_file", value.pid_file},
+             {"autostart", value.autostart},
              {"restart_with", value.restart_with},
              {"log_date_format", value.log_date_format},
              {"log_type", value.log_type},
@@ -264,6 +269,9 @@ void from_json(const json& in, AppSpec& value) {
       .optional("start_on_connection", value.start_on_connection)
       .optional("out_file", value.out_file)
       .optional("error_file", value.error_file)
+      .optional("pid_file", value.pid_file)
+      .optional("autostart", value.autostart)
+      .optional("inherit_env", value.inherit_env)
       .optional("merge_logs", value.merge_logs)
       .optional("autorestart", value.autorestart)
       .optional("max_restarts", value.max_restarts)
@@ -320,6 +328,9 @@ void from_json(const json& in, AppSpec& value) {
   read_arguments(in, "interpreter_args", value.interpreter_args);
   if (const auto env = in.find("env"); env != in.end()) value.env = env_from(*env);
   if (const auto env = in.find("hidden_env"); env != in.end()) value.hidden_env = env_from(*env);
+  if (const auto env = in.find("env_origin"); env != in.end()) value.env_origin = env_from(*env);
+  if (const auto env = in.find("secret_files"); env != in.end())
+    value.secret_files = env_from(*env);
 }
 
 namespace {

@@ -22,6 +22,7 @@
 #include "daemon/os/child_exec.h"
 #include "daemon/os/keeper_slots.h"
 #include "daemon/os/notify_reader.h"
+#include "daemon/os/secret_file.h"
 
 namespace pmx {
 namespace {
@@ -254,6 +255,12 @@ std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& reques
     for (const std::string& argument : request.argv) argv.add(argument);
     StringArray env;
     for (const auto& [name, value] : request.env) env.add(fmt::format("{}={}", name, value));
+    try {
+      for (const auto& [name, path] : request.secret_files)
+        env.add(fmt::format("{}={}", name, read_secret(path)));
+    } catch (const std::system_error& problem) {
+      return SpawnError{"", 0, problem.what()};
+    }
     if (!notify.name.empty()) env.add(fmt::format("NOTIFY_SOCKET={}", notify.name));
     std::vector<UniqueFd> sockets;
     std::vector<int> socket_numbers;

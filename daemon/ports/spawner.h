@@ -31,7 +31,8 @@ struct SpawnRequest {
   RunId run;
   std::string program;            // absolute path
   std::vector<std::string> argv;  // with argv[0]
-  Env env;                        // complete
+  Env env;                        // complete, but for these:
+  Env secret_files;               // variables whose values are in these files
   std::string cwd;
   bool channel = true;  // Node's IPC channel (NODE_CHANNEL_FD is set in `env` by the caller)
   // Borrowed listening sockets: descriptors 3, 4, ... of the process, announced by LISTEN_FDS,

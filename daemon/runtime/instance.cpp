@@ -63,7 +63,11 @@ void Instance::set_spec(std::shared_ptr<const AppSpec> spec) {
   InstancePaths paths = ports_.paths(*spec_, identity_.pm_id);
   const bool logs_moved =
       paths.out != paths_.out || paths.error != paths_.error || style != log_style();
-  if (paths.pid != paths_.pid) ports_.store.put_file(paths_.pid, std::nullopt);
+  if (paths.pid != paths_.pid) {
+    ports_.store.put_file(paths_.pid, std::nullopt);
+    if (current_ && !current_->exited)
+      ports_.store.put_file(paths.pid, std::to_string(current_->pid));
+  }
   paths_ = std::move(paths);
   if (logs_moved) {
     ports_.logs.detach(identity_.pm_id, [] {});

@@ -151,6 +151,7 @@ std::unique_ptr<Incarnation> Instance::spawn(const AppSpec& spec, Incarnation::R
   request.program = std::move(program);
   request.argv = std::move(argv);
   request.env = environment(spec, generation_);
+  request.secret_files = spec.secret_files;
   request.cwd = spec.cwd;
   request.limits = spec.limits;
   request.watch_binds = door_of(spec) == Door::seccomp;

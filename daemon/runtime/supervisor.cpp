@@ -276,7 +276,7 @@ void Supervisor::merge_env(const std::vector<int>& pm_ids, const Env& env) {
     App* app = app_of(id);
     if (app == nullptr || !done.insert(app->id).second) continue;
     auto spec = std::make_shared<AppSpec>(*app->spec);
-    for (const auto& [name, value] : env) spec->env[name] = value;
+    merge_shell(*spec, env);
     change_spec(*app, std::move(spec));
   }
 }
