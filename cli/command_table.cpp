@@ -36,6 +36,10 @@ const std::vector<Command>& all_commands() {
        "replace cluster workers without losing a request", run_reload},
       {"plan", "plan <file>", "what applying a configuration file would change", run_plan},
       {"apply", "apply <file>", "bring apps to what a configuration file says", run_apply},
+      {"validate", "validate <file>", "what is wrong with a configuration file", run_validate},
+      {"init ecosystem", "init [simple]", "write a configuration file to begin with", run_init},
+      {"export", "export [target]...", "write what runs as a configuration file", run_export},
+      {"schema", "schema", "the JSON Schema of configuration files", run_schema},
       {"delete del", "delete <target>...", "stop apps and forget them", run_delete},
       {"scale", "scale <name> <n|+n|-n|max>", "change the number of instances", run_scale},
       {"list ls l ps status", "list", "table of all apps", run_list},
@@ -72,9 +76,9 @@ const Command* find_command(std::string_view name) {
 
 bool is_missing_pm2_command(std::string_view name) {
   constexpr auto kMissing = std::to_array<std::string_view>(
-      {"startup", "unstartup", "monit",  "imonit",  "dash",       "dashboard", "deploy", "serve",
-       "expose",  "init",      "report", "install", "uninstall",  "cleardump", "set",    "unset",
-       "get",     "conf",      "config", "trigger", "prettylist", "attach",    "inspect"});
+      {"startup", "unstartup", "monit",   "imonit",     "dash",      "dashboard", "deploy", "serve",
+       "expose",  "report",    "install", "uninstall",  "cleardump", "set",       "unset",  "get",
+       "conf",    "config",    "trigger", "prettylist", "attach",    "inspect"});
   return std::find(kMissing.begin(), kMissing.end(), name) != kMissing.end();
 }
 

@@ -11,8 +11,10 @@ int run_apply(Context& context, Arguments& arguments);
 int run_delete(Context& context, Arguments& arguments);
 int run_describe(Context& context, Arguments& arguments);
 int run_env(Context& context, Arguments& arguments);
+int run_export(Context& context, Arguments& arguments);
 int run_flush(Context& context, Arguments& arguments);
 int run_id(Context& context, Arguments& arguments);
+int run_init(Context& context, Arguments& arguments);
 int run_jlist(Context& context, Arguments& arguments);
 int run_kill(Context& context, Arguments& arguments);
 int run_list(Context& context, Arguments& arguments);
@@ -27,10 +29,12 @@ int run_restart(Context& context, Arguments& arguments);
 int run_resurrect(Context& context, Arguments& arguments);
 int run_save(Context& context, Arguments& arguments);
 int run_scale(Context& context, Arguments& arguments);
+int run_schema(Context& context, Arguments& arguments);
 int run_send_signal(Context& context, Arguments& arguments);
 int run_start(Context& context, Arguments& arguments);
 int run_stop(Context& context, Arguments& arguments);
 int run_unit(Context& context, Arguments& arguments);
 int run_update(Context& context, Arguments& arguments);
+int run_validate(Context& context, Arguments& arguments);
 
 }  // namespace pmx::cli
