@@ -128,7 +128,7 @@ constexpr EcosystemKey identity(std::string_view name, std::string_view aliases 
           "a name or a number",
           [](const Json& value, LaunchRequest& app) {
             std::string& text = app.options.limits.*Member;
-            if (value.is_number_unsigned()) {
+            if (value.is_number_integer() && value >= 0) {
               text = value.dump();
               return true;
             }

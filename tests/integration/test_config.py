@@ -214,7 +214,7 @@ class Tools(pmxtest.PmxTest):
         self.home.run("start", testapp(), "--name", "line", "--max-restarts", "3", "--", "sleep")
         self.home.run("start", "sleep 1000; echo $0", "--name", "shell")
         self.home.run("start", fixture("ignore_sigint.py"), "--name", "python", "--kill-timeout", "300")
-        pids = sorted(entry["pid"] for entry in self.home.jlist())
+        pids = sorted(entry.get("pid", 0) for entry in self.home.jlist())
         for name, options in (("out.json", ()), ("out.yaml", ("--yaml",))):
             result = self.home.run("export", *options)
             self.assertNotIn("hunter2", result.stdout)
@@ -222,7 +222,7 @@ class Tools(pmxtest.PmxTest):
             self.home.run("validate", name, env={"API_TOKEN": "hunter2"})
             self.assertEqual({app["action"] for app in json.loads(self.home.run("plan", name, "--json", env={"API_TOKEN": "hunter2"}).out)["apps"]}, {"none"})
             self.assertIn("Nothing to do", self.home.run("apply", name, env={"API_TOKEN": "hunter2"}).stdout)
-        self.assertEqual(sorted(entry["pid"] for entry in self.home.jlist()), pids)
+        self.assertEqual(sorted(entry.get("pid", 0) for entry in self.home.jlist()), pids)
         self.assertEqual([app["name"] for app in json.loads(self.home.run("export", "line", "python").out)["apps"]], ["line", "python"])
         self.home.fails("export", "nobody")
         # What has been adopted by a file goes when it leaves the file.

@@ -203,7 +203,7 @@ TEST_CASE("names with a prefix and an environment") {
   CHECK(one.listed_name == "web");
   CHECK(app(R"("append_env_to_name": true)").options.name == "a");
   CHECK(problem("[{\"script\": \"a.js\"},\n{\"script\": \"b/a.js\"}]") ==
-        "apps.json:2: app \"a\": key \"name\": another app of this file has it");
+        "apps.json:2: apps[1]: key \"name\": another app of this file has it");
 }
 
 TEST_CASE("the other keys of pm2") {
