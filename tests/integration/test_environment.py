@@ -24,7 +24,7 @@ class EnvironmentTest(pmxtest.PmxTest):
         return environment(pids[0])
 
     def origins(self):
-        return dict(line.split(": ", 1) for line in self.home.run("env", "0", "--origin").stdout.splitlines())
+        return dict(line.split(": ", 1) for line in self.home.run("env", self.home.jlist()[0]["pm_id"], "--origin").stdout.splitlines())
 
 
 class Files(EnvironmentTest):

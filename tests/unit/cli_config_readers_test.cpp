@@ -97,6 +97,10 @@ TEST_CASE("TOML: what is wrong has a place") {
   CHECK(toml_problem("a = 1\nb = ").starts_with("a.toml:2:"));
   CHECK(toml_problem("a = 1\na = 2").starts_with("a.toml:2:"));
   CHECK(toml_problem("a = \"\xff\"").starts_with("a.toml:1:"));
+  for (const char* slip : {"[=1]", "a = [1,}x]", "a = 2024-01-02Tx"}) {
+    CAPTURE(slip);
+    CHECK(toml_problem(slip) == "a.toml: it is no TOML");
+  }
   CHECK(toml_problem("[x]\ny = inf") == "a.toml:2:5: expected a number that is finite");
   CHECK(toml_problem("a = " + std::string(200, '[') + std::string(200, ']')).find("a.toml:1:") ==
         0);

@@ -63,6 +63,39 @@ TEST_CASE("what does not run is started, too") {
   CHECK(step.why == "it is stopped");
 }
 
+TEST_CASE("what is not to be started stays as it is") {
+  AppSpec wanted = app("web");
+  wanted.autostart = false;
+  const PlanStep none = plan_one(wanted, running(wanted, InstanceState::stopped));
+  CHECK(none.action == Action::none);
+  CHECK(none.rests);
+  CHECK_FALSE(plan_one(wanted, running(wanted)).rests);
+  AppSpec changed = wanted;
+  changed.args = {"x"};
+  CHECK(plan_one(changed, running(wanted, InstanceState::stopped)).action == Action::in_place);
+}
+
+TEST_CASE("another file takes an app over without a change") {
+  AppSpec wanted = app("web");
+  wanted.origin = "/srv/apps.json";
+  const PlanStep step = plan_one(wanted, running(app("web")));
+  CHECK(step.action == Action::none);
+  CHECK(step.adopts);
+  CHECK_FALSE(plan_one(wanted, running(wanted)).adopts);
+}
+
+TEST_CASE("another rule of what is inherited takes this shell's variables") {
+  AppSpec wanted = app("web");
+  wanted.inherit_env = {"NEW", "PORT"};
+  set_env(wanted, {{"NEW", "1"}, {"PATH", "/bin"}}, {{"PORT", "3000"}});
+  const PlanStep step = plan_one(wanted, running(app("web")));
+  CHECK(step.spec.env == Env{{"NEW", "1"}, {"PORT", "3000"}});
+  CHECK(step.action == Action::restart);
+  AppSpec later = wanted;
+  set_env(later, {{"NEW", "2"}}, {{"PORT", "3000"}});
+  CHECK(plan_one(later, running(wanted)).action == Action::none);
+}
+
 TEST_CASE("each kind of change") {
   AppSpec wanted = app("web");
   SUBCASE("in place") {

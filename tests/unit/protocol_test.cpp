@@ -42,6 +42,12 @@ AppSpec full_spec() {
   spec.interpreter_args = {"--inspect"};
   spec.cwd = "/srv";
   spec.env = {{"A", "1"}, {"BYTES", "\x80\x01"}};
+  spec.own_env = {"A"};
+  spec.env_origin = {{"A", "/srv/.env"}};
+  spec.secret_files = {{"S", "/run/secrets/s"}};
+  spec.inherit_env = {"PATH", "!*TOKEN*"};
+  spec.pid_file = "/run/web.pid";
+  spec.autostart = false;
   spec.exec_mode = ExecMode::cluster;
   spec.instances = 4;
   spec.instances_given = true;
