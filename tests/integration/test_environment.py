@@ -54,11 +54,12 @@ class Files(EnvironmentTest):
         for verb in ("apply", "validate"):
             error = self.home.fails(verb, "apps.json").stderr
             self.assertIn(".env:2: expected = behind hunter2", error)
+        self.assertEqual(self.home.daemons(), [])
         self.write(env_file="none.env")
         self.assertIn("none.env does not exist", self.home.fails("start", "apps.json").stderr)
         self.write(env={"A": "${NOBODY}"})
         self.assertIn('app "app": key "env": A: expected a variable NOBODY', self.home.fails("start", "apps.json").stderr)
-        self.assertEqual(self.home.daemons(), [])
+        self.assertEqual(self.home.jlist(), [])
 
 
 class Secrets(EnvironmentTest):
@@ -84,6 +85,8 @@ class Secrets(EnvironmentTest):
         self.assertEqual(self.canaries(said), [])
         for directory, _, files in os.walk(self.home.path):
             for name in files:
+                if name.endswith(".sock"):
+                    continue
                 with open(os.path.join(directory, name), "rb") as file:
                     self.assertEqual(self.canaries(file.read().decode("utf-8", "replace")), [], name)
         for pid in self.home.living():
@@ -143,7 +146,7 @@ class Inherited(EnvironmentTest):
                 self.home.run("restart", "app", "--update-env", env={**shell, "KEEP_1": "new", "KEEP_3": "3"})
                 seen = self.seen()
                 self.assertEqual(seen.get("KEEP_1"), "new" if "KEEP_1" in wanted else None)
-                self.assertEqual("KEEP_3" in seen, {"KEEP_1", "KEEP_2"} <= wanted)
+                self.assertEqual("KEEP_3" in seen, "KEEP_1" in wanted)
                 self.home.run("delete", "app")
 
     def test_command_line(self):
