@@ -97,7 +97,7 @@ TEST_CASE("TOML: what is wrong has a place") {
   CHECK(toml_problem("a = 1\nb = ").starts_with("a.toml:2:"));
   CHECK(toml_problem("a = 1\na = 2").starts_with("a.toml:2:"));
   CHECK(toml_problem("a = \"\xff\"").starts_with("a.toml:1:"));
-  for (const char* slip : {"[=1]", "a = [1,}x]", "a = 2024-01-02Tx"}) {
+  for (const char* slip : {"[=1]", "a = [1,}x]"}) {
     CAPTURE(slip);
     CHECK(toml_problem(slip) == "a.toml: it is no TOML");
   }
