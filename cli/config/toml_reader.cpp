@@ -14,8 +14,10 @@
 #ifdef NDEBUG
 #undef NDEBUG
 #endif
-#define TOML_ASSERT(expression) \
-  ((expression) ? static_cast<void>(0) : throw std::logic_error("assertion of toml++"))
+namespace pmx::cli {
+[[noreturn]] static void break_off() { throw std::logic_error("assertion of toml++"); }
+}  // namespace pmx::cli
+#define TOML_ASSERT(expression) ((expression) ? static_cast<void>(0) : pmx::cli::break_off())
 #include <toml++/toml.h>
 
 namespace pmx::cli {

@@ -139,7 +139,7 @@ void check_sockets(const AppSpec& spec) {
 }
 
 // With the variables that login(1) would set for another user, unless the app has its own.
-void check_limits(const LaunchRequest& request, AppSpec& spec) {
+void check_limits(AppSpec& spec) {
   const sys::ChildLimits limits = sys::child_limits(spec.limits);
   (void)sys::cgroup_settings(spec.limits);
   if (!limits.uid || *limits.uid == ::getuid()) return;
@@ -331,7 +331,7 @@ AppSpec make_app_spec(const LaunchRequest& as_typed) {
   }
   check_name(spec.name);
   check_sockets(spec);
-  check_limits(request, spec);
+  check_limits(spec);
   check_job(request, spec);
   add_required(spec);
   for (std::string& path : spec.watch_paths) path = absolute_path(path, spec.cwd, home_dir);
