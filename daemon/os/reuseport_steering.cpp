@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstdint>
 
+#include "daemon/os/reuseport_turns.h"
+
 namespace pmx {
 namespace {
 
@@ -23,8 +25,7 @@ constexpr std::uint32_t kIpv6Size = 40;
 
 void add_aimed(std::vector<sock_filter>& program, const std::vector<AimedClient>& aimed) {
   if (aimed.empty()) return;
-  const std::size_t count = std::min(aimed.size(), kMostAimed);
-  const auto behind = static_cast<std::uint8_t>(1 + 2 * count);
+  const auto behind = static_cast<std::uint8_t>(1 + 2 * aimed.size());
   program.push_back(instruction(BPF_LD | BPF_B | BPF_ABS, kNetwork));
   program.push_back(instruction(BPF_JMP | BPF_JEQ | BPF_K, kPlainIpv4, 0, 2));
   program.push_back(instruction(BPF_LD | BPF_H | BPF_ABS, kNetwork + kIpv4Size));
@@ -32,24 +33,22 @@ void add_aimed(std::vector<sock_filter>& program, const std::vector<AimedClient>
   program.push_back(instruction(BPF_ALU | BPF_AND | BPF_K, 0xf0));
   program.push_back(instruction(BPF_JMP | BPF_JEQ | BPF_K, 0x60, 0, behind));
   program.push_back(instruction(BPF_LD | BPF_H | BPF_ABS, kNetwork + kIpv6Size));
-  for (std::size_t i = 0; i < count; ++i) {
-    program.push_back(instruction(BPF_JMP | BPF_JEQ | BPF_K, aimed[i].port, 0, 1));
-    program.push_back(instruction(BPF_RET | BPF_K, static_cast<std::uint32_t>(aimed[i].index)));
+  for (const AimedClient& client : aimed) {
+    program.push_back(instruction(BPF_JMP | BPF_JEQ | BPF_K, client.port, 0, 1));
+    program.push_back(instruction(BPF_RET | BPF_K, static_cast<std::uint32_t>(client.index)));
   }
 }
 
-}  // namespace
-
-int steer(int socket, const std::vector<std::size_t>& indexes,
-          const std::vector<AimedClient>& aimed) {
-  const std::size_t count = std::min(indexes.size(), kMostSteered);
+int steer_at_random(int socket, const std::vector<std::size_t>& indexes,
+                    const std::vector<AimedClient>& aimed) {
+  const std::size_t count = indexes.size();
   std::vector<sock_filter> program;
   add_aimed(program, aimed);
   program.push_back(instruction(BPF_LD | BPF_W | BPF_ABS,
                                 static_cast<std::uint32_t>(SKF_AD_OFF) + SKF_AD_RANDOM));
   program.push_back(instruction(BPF_ALU | BPF_MOD | BPF_K, static_cast<std::uint32_t>(count)));
   const std::size_t first = indexes.front();
-  if (indexes[count - 1] - first == count - 1) {
+  if (indexes.back() - first == count - 1) {
     program.push_back(instruction(BPF_ALU | BPF_ADD | BPF_K, static_cast<std::uint32_t>(first)));
     program.push_back(instruction(BPF_RET | BPF_A, 0));
   } else {
@@ -58,13 +57,22 @@ int steer(int socket, const std::vector<std::size_t>& indexes,
           instruction(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(i), 0, 1));
       program.push_back(instruction(BPF_RET | BPF_K, static_cast<std::uint32_t>(indexes[i])));
     }
-    program.push_back(instruction(BPF_RET | BPF_K, static_cast<std::uint32_t>(indexes[count - 1])));
+    program.push_back(instruction(BPF_RET | BPF_K, static_cast<std::uint32_t>(indexes.back())));
   }
   const sock_fprog description{static_cast<unsigned short>(program.size()), program.data()};
   return ::setsockopt(socket, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &description,
                       sizeof(description)) == 0
              ? 0
              : errno;
+}
+
+}  // namespace
+
+int steer(int socket, std::vector<std::size_t> indexes, std::vector<AimedClient> aimed) {
+  if (indexes.size() > kMostSteered) indexes.resize(kMostSteered);
+  if (aimed.size() > kMostAimed) aimed.resize(kMostAimed);
+  if (steer_in_turn(socket, indexes, aimed)) return 0;
+  return steer_at_random(socket, indexes, aimed);
 }
 
 }  // namespace pmx

@@ -1,6 +1,6 @@
-// Steers the new connections of a SO_REUSEPORT group to some of its sockets: a classic BPF program
-// (SO_ATTACH_REUSEPORT_CBPF, no privilege needed, Linux 4.6) that picks one of them at random, and
-// knows some clients by their port.
+// Steers the new connections of a SO_REUSEPORT group to some of its sockets: in turn where the kernel
+// permits (reuseport_turns.h), else by a classic BPF program (SO_ATTACH_REUSEPORT_CBPF, no privilege
+// needed, Linux 4.6) that picks one of them at random. Both know some clients by their port.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,6 @@ inline constexpr std::size_t kMostAimed = 64;  // further ones are dealt out lik
 
 // `socket` is any of the group. `indexes` are positions in it, that is in the order of listen(),
 // ascending and not empty. Replaces the group's previous program at once. Returns 0 or an errno.
-int steer(int socket, const std::vector<std::size_t>& indexes,
-          const std::vector<AimedClient>& aimed = {});
+int steer(int socket, std::vector<std::size_t> indexes, std::vector<AimedClient> aimed = {});
 
 }  // namespace pmx

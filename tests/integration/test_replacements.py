@@ -51,7 +51,7 @@ class Replacements(pmxtest.PmxTest):
 
     def row(self, name, command, env, mode, milliseconds, path, may_fail):
         port = pmxtest.free_port()
-        self.home.run("start", *command, "--name", "app", "-i", WORKERS, "--listen-timeout", "10s", "--drain-timeout", "3s",
+        self.home.run("start", "--name", "app", "-i", WORKERS, "--listen-timeout", "10s", "--drain-timeout", "3s", *command,
                       env={"PORT": port, "SLOW": milliseconds, **env})
         pmxtest.wait_http(port)
         replaced = 0
@@ -93,6 +93,13 @@ class Replacements(pmxtest.PmxTest):
     @unittest.skipUnless(shutil.which("ruby"), "there is no ruby here")
     def test_ruby(self):
         self.table("ruby", fixture("http_any.rb"), "--interpreter", "ruby")
+
+    @unittest.skipUnless(shutil.which("javac"), "there is no javac here")
+    def test_java(self):
+        """The JVM ends at once by a signal, with whatever is on its kept connections."""
+        subprocess.run(["javac", "-d", self.home.work, fixture("HttpAny.java")], check=True)
+        self.table("java", shutil.which("java"), "--", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", self.home.work, "HttpAny",
+                   may_fail=("keep", "mixed"))
 
     @unittest.skipUnless(shutil.which("go"), "there is no go here")
     def test_static_go(self):

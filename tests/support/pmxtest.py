@@ -105,6 +105,13 @@ def process_alive(pid):
     return process_state(pid) not in (None, "Z", "X")
 
 
+def may_load_bpf():
+    """Whether the kernel lets this process load eBPF programs, as far as capabilities tell: CAP_BPF or CAP_SYS_ADMIN."""
+    with open("/proc/self/status") as file:
+        effective = next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
+    return bool(effective >> 39 & 1 or effective >> 21 & 1)
+
+
 def process_state(pid):
     """Letter of /proc/PID/stat, None if there is no such process."""
     try:
