@@ -1,0 +1,108 @@
+"""Arguments and names of any kind: byte for byte through the command line, a file, the database and a restart, and with every verb."""
+
+import os
+import random
+import sys
+import textwrap
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import pmxtest
+from pmxtest import eventually
+
+APPS = 20
+ARGUMENTS = 500  # of each
+# What shells, option parsers, JSON and terminals take for something else.
+PIECES = ["--", "-n", "--name=x", "$(id)", "`id`", "${HOME}", "$$", "%s", "\\", "\\n", "\n", "\t", "'", '"', "*", "?", "~", "#", ";", "&", "|", "<", ">",
+          " ", "  ", "é", "☂", "𝒳", "{}", "[]", ",", ":", "=", "0", "all", "/", ".", "..", "\x01", "\x7f", "\x1b[31m"]
+NAMES = ["two words", "a/b", "x.y.js", "42", "naïve ☂", "it's \"quoted\"", "$HOME", "trailing.", "[x]", "a:b"]
+
+
+def word(chance, as_bytes):
+    text = "".join(chance.choice(PIECES) for _ in range(chance.randrange(5))).encode()
+    if as_bytes and chance.random() < 0.3:  # not UTF-8
+        text += bytes(chance.randrange(1, 256) for _ in range(chance.randrange(1, 8)))
+    return os.fsdecode(text)
+
+
+class Arguments(pmxtest.PmxTest):
+    def setUp(self):
+        super().setUp()
+        self.script = self.home.file("argv.py", textwrap.dedent("""
+            import os, sys, time
+            with open(os.environ["OUT"] + ".new", "w") as file:
+                print(os.getpid(), *(os.fsencode(each).hex() or "-" for each in sys.argv[1:]), file=file)
+            os.rename(os.environ["OUT"] + ".new", os.environ["OUT"])
+            while True: time.sleep(1000)
+        """))
+
+    def out(self, name):
+        return os.path.join(self.home.work, name + ".argv")
+
+    def received(self, name, pid):
+        """What the process `pid` of that app was given; raises until it has told."""
+        try:
+            with open(self.out(name)) as file:
+                told, *words = file.read().split()
+        except FileNotFoundError:
+            raise AssertionError(f"{name} has not told yet") from None
+        self.assertEqual(int(told), pid)
+        return [os.fsdecode(b"" if each == "-" else bytes.fromhex(each)) for each in words]
+
+    def all_as_given(self, given):
+        pids = {entry["name"]: entry["pid"] for entry in self.home.jlist()}
+        for name, words in given.items():
+            self.assertEqual(eventually(lambda name=name: self.received(name, pids[name]) or [""], 20, name), words or [""])
+
+    def goes_round(self, given):
+        self.all_as_given(given)
+        old = self.home.daemon_pid
+        self.home.crash()  # the next one knows only what is on disk
+        self.home.run("restart", "all", timeout=60)
+        self.assertNotEqual(self.home.daemon_pid, old)
+        self.all_as_given(given)
+
+    def test_command_line(self):
+        chance = random.Random(1)
+        given = {f"cli-{i}": [word(chance, True) for _ in range(ARGUMENTS)] for i in range(APPS // 2)}
+        for name, words in given.items():
+            self.home.run("start", self.script, "--name", name, "--interpreter", sys.executable, "--", *words, env={"OUT": self.out(name)})
+        self.goes_round(given)
+
+    def test_file(self):
+        chance = random.Random(2)
+        given = {f"file-{i}": [word(chance, False) for _ in range(ARGUMENTS)] for i in range(APPS // 2)}
+        apps = [{"name": name, "script": self.script, "interpreter": sys.executable, "args": words, "env": {"OUT": self.out(name)}}
+                for name, words in given.items()]
+        self.home.run("start", self.home.json_file("apps.json", {"apps": apps}), timeout=60)
+        self.goes_round(given)
+        self.assertIn("Nothing to do", self.home.run("plan", os.path.join(self.home.work, "apps.json")).stdout)
+
+
+class Names(pmxtest.PmxTest):
+    def test_every_verb(self):
+        apps = [{"name": name, "script": "/bin/sleep", "args": ["1000"]} for name in NAMES]
+        self.home.run("start", self.home.json_file("apps.json", {"apps": apps}))
+        for index, name in enumerate(NAMES):
+            with self.subTest(name):
+                self.assertEqual(self.home.one(name)["pm2_env"]["status"], "online")
+                first = self.home.one(name)["pid"]
+                self.home.run("restart", name)
+                self.assertNotEqual(self.home.one(name)["pid"], first)
+                self.home.run("stop", name)
+                self.assertEqual(self.home.one(name)["pm2_env"]["status"], "stopped")
+                self.home.run("start", name)
+                self.assertEqual(self.home.one(name)["pm2_env"]["status"], "online")
+                self.home.run("reload", name)
+                self.home.run("sendSignal", "SIGCONT", name)
+                self.home.run("reset", name)
+                self.assertIn(str(self.home.one(name)["pid"]), self.home.run("pid", name).stdout)
+                self.assertIn(str(self.home.one(name)["pm_id"]), self.home.run("id", name).stdout)
+                self.home.run("describe", name)
+                self.home.run("logs", "--nostream", "--lines", "1", name)
+                self.home.run("flush", name)
+                self.home.run("delete", name)
+                self.assertEqual(len(self.home.jlist()), len(NAMES) - index - 1)
+
+
+if __name__ == "__main__":
+    pmxtest.main()
