@@ -318,7 +318,8 @@ class Trouble(Balance):
             for _ in victims:
                 self.kill_one()
             load.wait_ok(20)
-        eventually(lambda: numbers() == before, 10, f"{numbers()} as {before} before")
+        # Fewer: a connection of the moment was counted in `before`.
+        eventually(lambda: all(now <= was for now, was in zip(numbers(), before)), 10, f"{numbers()} no more than {before} before")
         memory = self.memory()
         print(f"figure: {rounds} crash-and-replace cycles: {load.ok} ok, failed {load.failures or 0}; descriptors of daemon and keeper, sockets of "
               f"the group: {numbers()}; kB of daemon and keeper {memory_before} -> {memory}; BPF programs {programs_before} -> {bpf_programs()}",
