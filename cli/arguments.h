@@ -17,9 +17,20 @@ struct GlobalOptions {
   bool no_color = false;  // --no-color
 };
 
+// An option as a command has declared it: for help, completions and the manual.
+struct OptionInfo {
+  enum class Value { none, attached, next_word };  // attached: --name=TEXT, or nothing
+
+  std::vector<std::string> names;  // with their dashes
+  Value value = Value::none;
+  std::string what;  // stands for the value: "FILE", or the words it may be: "slots|shared|rr"
+  std::string help;
+};
+
 // Thrown by parse() for -h and --help.
 struct HelpRequested {
   std::string text;
+  std::vector<OptionInfo> options;
 };
 
 class Arguments {
@@ -31,7 +42,8 @@ class Arguments {
   Arguments(const Arguments&) = delete;
   Arguments& operator=(const Arguments&) = delete;
 
-  // `names` as in "-n,--name"; the variables must outlive parse().
+  // `names` as in "-n,--name"; the variables must outlive parse(). `what` is read by completions
+  // (completion/places.h).
   void flag(const std::string& names, bool& value, const std::string& help);
   // A flag that may carry text: --timestamp or --timestamp=FORMAT; `implied` is what it means
   // alone.

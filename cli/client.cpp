@@ -47,9 +47,13 @@ std::optional<Client> Client::connect(const std::string& socket_path) {
   }
 }
 
-void Client::limit_waiting(int seconds) {
-  const timeval limit{.tv_sec = seconds, .tv_usec = 0};
-  ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+void Client::limit_waiting(std::chrono::milliseconds limit) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(limit);
+  const timeval time{
+      .tv_sec = seconds.count(),
+      .tv_usec = std::chrono::microseconds(limit - seconds).count(),
+  };
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
 }
 
 void Client::await_end_of_daemon(int limit) {

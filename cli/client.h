@@ -2,6 +2,7 @@
 // about starting a daemon (autostart.h).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -32,8 +33,8 @@ class Client {
   // drop it. `limit` in milliseconds.
   void await_end_of_daemon(int limit);
 
-  // Answers must come within this many seconds from now on, else call throws Error(timeout).
-  void limit_waiting(int seconds);
+  // Answers must come within `limit` from now on, else call throws Error(timeout).
+  void limit_waiting(std::chrono::milliseconds limit);
 
   // For poll(2): readable when changed_log_files() has something to do.
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }

@@ -14,13 +14,25 @@ namespace {
 // Of the names of a command in the list of all.
 constexpr std::size_t kNamesWidth = 29;
 
-bool has_name(std::string_view names, std::string_view name) {
-  while (!names.empty()) {
-    const std::size_t end = std::min(names.find(' '), names.size());
-    if (names.substr(0, end) == name) return true;
-    names.remove_prefix(std::min(end + 1, names.size()));
+std::vector<std::string> words_in(std::string_view text) {
+  std::vector<std::string> words;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    words.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
   }
-  return false;
+  return words;
+}
+
+// With as many aliases as there is room for.
+std::string shown_names(const Command& command) {
+  std::string shown;
+  for (const std::string& name : names_of(command)) {
+    const std::string longer = shown.empty() ? name : shown + ", " + name;
+    if (longer.size() > kNamesWidth) break;
+    shown = longer;
+  }
+  return shown;
 }
 
 }  // namespace
@@ -53,6 +65,9 @@ const std::vector<Command>& all_commands() {
       {"save dump", "save", "write the list to dump.pmx", run_save},
       {"resurrect", "resurrect", "start what dump.pmx lists and does not run", run_resurrect},
       {"ping", "ping", "is the daemon there? Starts none", run_ping},
+      {"completion", "completion [install|uninstall|bash|zsh|fish] [bash|zsh|fish]",
+       "completion of a shell: print it, or call it from the rc file", run_completion},
+      {"help", "help [command]", "this list, or the options of a command", run_help},
       {"kill", "kill", "stop all apps and the daemon", run_kill},
       {"update upgrade", "update", "replace the daemon by the installed one; apps run on",
        run_update},
@@ -62,10 +77,32 @@ const std::vector<Command>& all_commands() {
   return commands;
 }
 
+std::vector<std::string> names_of(const Command& command) { return words_in(command.names); }
+
+const std::vector<CommandGroup>& command_groups() {
+  static const std::vector<CommandGroup> groups = {
+      {"Run", "start stop restart reload scale delete"},
+      {"See", "list describe logs jlist id pid env"},
+      {"Change", "reset sendSignal flush reloadLogs"},
+      {"Configuration", "plan apply save resurrect"},
+      {"System", "ping update kill unit completion help"},
+  };
+  return groups;
+}
+
+std::vector<const Command*> commands_of(const CommandGroup& group) {
+  std::vector<const Command*> commands;
+  for (const std::string& name : words_in(group.commands)) {
+    if (const Command* command = find_command(name)) commands.push_back(command);
+  }
+  return commands;
+}
+
 const Command* find_command(std::string_view name) {
   const auto& commands = all_commands();
   const auto found = std::find_if(commands.begin(), commands.end(), [&](const Command& command) {
-    return has_name(command.names, name);
+    const std::vector<std::string> names = names_of(command);
+    return std::find(names.begin(), names.end(), name) != names.end();
   });
   return found == commands.end() ? nullptr : &*found;
 }
@@ -92,15 +129,12 @@ std::string short_usage() {
 }
 
 std::string full_help() {
-  std::string out = "usage: pmx [options] <command> [targets] [-- app arguments]\n\nCommands\n";
-  for (const Command& command : all_commands()) {
-    std::string names(command.names);
-    for (std::size_t at = names.find(' '); at != std::string::npos; at = names.find(' ', at + 2)) {
-      names.replace(at, 1, ", ");
-    }
-    while (names.size() > kNamesWidth && names.find(", ") != std::string::npos)
-      names.erase(names.rfind(", "));
-    fmt::format_to(std::back_inserter(out), "  {:<30}{}\n", names, command.summary);
+  std::string out = "usage: pmx [options] <command> [targets] [-- app arguments]\n";
+  for (const CommandGroup& group : command_groups()) {
+    fmt::format_to(std::back_inserter(out), "\n{}\n", group.title);
+    for (const Command* command : commands_of(group))
+      fmt::format_to(std::back_inserter(out), "  {:<30}{}\n", shown_names(*command),
+                     command->summary);
   }
   out +=
       "\nOptions of all commands\n"

@@ -6,10 +6,13 @@
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/command_line.h"
+#include "cli/command_options.h"
 #include "cli/command_table.h"
+#include "cli/completion/answer.h"
 #include "cli/context.h"
 #include "cli/output.h"
 #include "common/base/build_info.h"
@@ -24,15 +27,16 @@ constexpr int kBadUsage = 2;
 
 std::vector<std::string> command_names() {
   std::vector<std::string> names;
-  for (const Command& command : all_commands()) {
-    std::string_view rest = command.names;
-    while (!rest.empty()) {
-      const std::size_t end = std::min(rest.find(' '), rest.size());
-      names.emplace_back(rest.substr(0, end));
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
-  }
+  for (const Command& command : all_commands())
+    for (std::string& name : names_of(command)) names.push_back(std::move(name));
   return names;
+}
+
+// `pmx help NAME` is `pmx NAME --help`.
+void turn_help_around(CommandLine& line) {
+  if (line.command != "help" || line.words.size() != 1 || line.words.front().starts_with('-'))
+    return;
+  line.command = std::exchange(line.words.front(), "--help");
 }
 
 // Options without a command.
@@ -56,11 +60,13 @@ int run_without_command(const CommandLine& line, const Output& output) {
 }
 
 int run(const std::vector<std::string>& words, const Output& output) {
-  CommandLine line = split_command_line(words, is_command);
-  if (line.command == "help") {
-    output.payload(full_help());
+  Context context(output);
+  if (!words.empty() && words.front() == kCompleteWord) {
+    output.payload(answer_completion(context, {words.begin() + 1, words.end()}));
     return 0;
   }
+  CommandLine line = split_command_line(words, vocabulary());
+  turn_help_around(line);
   if (line.command.empty()) return run_without_command(line, output);
   const Command* command = find_command(line.command);
   if (command == nullptr) {
@@ -72,7 +78,6 @@ int run(const std::vector<std::string>& words, const Output& output) {
     throw UsageError(fmt::format("unknown command \"{}\"", line.command),
                      near ? fmt::format("did you mean `pmx {}`?", *near) : "see pmx --help");
   }
-  Context context(output);
   Arguments arguments(line, std::string(command->usage), std::string(command->summary),
                       context.global);
   return command->run(context, arguments);

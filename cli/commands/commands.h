@@ -8,10 +8,12 @@
 namespace pmx::cli {
 
 int run_apply(Context& context, Arguments& arguments);
+int run_completion(Context& context, Arguments& arguments);
 int run_delete(Context& context, Arguments& arguments);
 int run_describe(Context& context, Arguments& arguments);
 int run_env(Context& context, Arguments& arguments);
 int run_flush(Context& context, Arguments& arguments);
+int run_help(Context& context, Arguments& arguments);
 int run_id(Context& context, Arguments& arguments);
 int run_jlist(Context& context, Arguments& arguments);
 int run_kill(Context& context, Arguments& arguments);

@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <cerrno>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
@@ -11,7 +12,7 @@
 namespace pmx::cli {
 namespace {
 
-constexpr int kPingSeconds = 5;
+constexpr std::chrono::seconds kAnswersWithin{5};
 constexpr int kEndWithin = 5000;  // milliseconds
 
 // So that the next command does not meet a daemon that is going.
@@ -35,7 +36,7 @@ int run_ping(Context& context, Arguments& arguments) {
                 fmt::format("no daemon runs for {}", context.paths().home()),
                 "any other command starts one, e.g. pmx list");
   }
-  daemon->limit_waiting(kPingSeconds);
+  daemon->limit_waiting(kAnswersWithin);
   const auto pong = daemon->call<protocol::Ping>({});
   if (json) {
     context.output.payload(nlohmann::json(pong).dump() + "\n");

@@ -50,14 +50,14 @@ void StartOptions::declare(Arguments& arguments) {
   arguments.text("--interpreter-args,--node-args", interpreter_args, "TEXT",
                  "options of the interpreter, in one word");
   arguments.text("--cwd", cwd, "DIR", "working directory; a relative script is looked up there");
-  arguments.text("--namespace", name_space, "NAME", "group, usable as a target");
+  arguments.text("--namespace", name_space, "NAMESPACE", "group, usable as a target");
   arguments.text("-o,--output,--out", out_file, "FILE", "log of stdout; /dev/null: none");
   arguments.text("-e,--error,--err", error_file, "FILE", "log of stderr");
   arguments.flag("--merge-logs", merge_logs, "one log file for all instances");
   arguments.flag("--no-autorestart", no_autorestart, "let it end when it ends");
   arguments.flag("--no-autostart", no_autostart, "only put it into the list, stopped");
   arguments.flag("--no-treekill", no_treekill, "stop the process itself only, not its children");
-  arguments.text("--kill-mode", kill_mode, "MODE", "what a stop ends: tree, group or leader");
+  arguments.text("--kill-mode", kill_mode, "tree|group|leader", "what a stop ends");
   arguments.text("--stop-command", stop_command, "COMMAND",
                  "of the shell, before the first signal");
   arguments.text("--restart-delay", restart_delay, "TIME",
@@ -69,9 +69,10 @@ void StartOptions::declare(Arguments& arguments) {
   arguments.text("--stop-exit-codes", stop_exit_codes, "CODES", "no restart after these (0,3,5)");
   arguments.text("-k,--kill-timeout", kill_timeout, "TIME", "from SIGINT to SIGKILL (1600)");
   arguments.text("--listen-timeout", listen_timeout, "TIME", "to become ready (3000)");
-  arguments.text("--balance", balance, "POLICY", "of shared ports: slots, shared or rr");
-  arguments.text("--bind-via", bind_via, "WAY",
-                 "how programs that are not Node share ports: auto, preload, seccomp or none");
+  arguments.text("--balance", balance, "slots|shared|rr",
+                 "how connections to shared ports are dealt out");
+  arguments.text("--bind-via", bind_via, "auto|preload|seccomp|none",
+                 "how programs that are not Node share ports");
   arguments.list("--listen", listen, "SOCKET",
                  "bind it for the app: tcp:ADDRESS:PORT, unix:PATH, udp:ADDRESS:PORT");
   arguments.flag("--start-on-connection", start_on_connection,
@@ -93,19 +94,19 @@ void StartOptions::declare(Arguments& arguments) {
   arguments.text("--health-interval", health_interval, "TIME", "between two questions (10s)");
   arguments.text("--health-timeout", health_timeout, "TIME", "for an answer (5s)");
   arguments.number("--health-retries", health_retries, "N", "bad answers in a row (3)");
-  arguments.text("--health-action", health_action, "WHAT", "restart or report");
+  arguments.text("--health-action", health_action, "restart|report", "of an unhealthy instance");
   arguments.flag("--shutdown-with-message", shutdown_with_message,
                  "stop by the message \"shutdown\" instead of SIGINT");
   arguments.text("--max-memory-restart", max_memory_restart, "SIZE",
                  "replace it when its processes use more: 200M, 1.5G");
   arguments.flag("--time", time, "the time before each line of its logs");
   arguments.text("--log-date-format", log_date_format, "FORMAT", "the same, like \"HH:mm:ss.SSS\"");
-  arguments.text("--log-type", log_type, "TYPE", "json: each line of its logs is an object");
+  arguments.text("--log-type", log_type, "json|raw", "json: each line of its logs is an object");
   arguments.flag("--disable-logs", disable_logs, "keep no logs of it");
   arguments.flag("--job", job, "its end is no crash");
   arguments.text("--schedule", schedule, "CRON", "a job that runs at these times: \"0 3 * * *\"");
-  arguments.text("--overlap", overlap, "WHAT",
-                 "a run is due while one goes on: skip, queue or replace");
+  arguments.text("--overlap", overlap, "skip|queue|replace",
+                 "what if a run is due while one goes on");
   arguments.flag("--catch-up", catch_up, "one run makes up for times that were missed");
   arguments.text("--timeout", timeout, "TIME", "a job's run is stopped after it");
   arguments.number("--retries", retries, "N", "of a job's run that has failed");
