@@ -10,8 +10,8 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 build_packages="g++ cmake ninja-build libasio-dev libcli11-dev nlohmann-json3-dev libfmt-dev libsqlitecpp-dev
   libsqlite3-dev doctest-dev python3"
 # What the integration tests call: a load generator, certificates and the means to fetch other versions of Node, another language,
-# terminals and shells for completions.
-test_packages="wrk openssl ca-certificates ruby tmux zsh fish"
+# terminals and shells for completions, readers of the manual.
+test_packages="wrk openssl ca-certificates ruby tmux zsh fish man-db mandoc"
 
 # What packaging/deb.sh calls.
 deb_packages="debhelper dpkg-dev"

@@ -294,6 +294,8 @@ bool has_word(std::string_view words, std::string_view word) {
 
 }  // namespace
 
+const std::vector<EcosystemKey>& ecosystem_keys() { return keys(); }
+
 const EcosystemKey* find_ecosystem_key(std::string_view key) {
   const std::string name = snake_case(key);
   for (const EcosystemKey& row : keys()) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/config/launch.h"
 
@@ -18,6 +19,9 @@ struct EcosystemKey {
   // False: `value` is not what is expected.
   bool (*set)(const nlohmann::json& value, LaunchRequest& app);
 };
+
+// All of them; what each means is in ecosystem_help.h.
+const std::vector<EcosystemKey>& ecosystem_keys();
 
 // By name, alias or camelCase form of either.
 const EcosystemKey* find_ecosystem_key(std::string_view key);
