@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cli/render/cells.h"
@@ -53,52 +54,34 @@ class Rows {
     rows_.push_back({std::string(key), std::move(value), colour});
   }
 
-  // Values do not fit a narrow terminal: they go on in the next line instead of being cut.
-  [[nodiscard]] std::string render(const ListStyle& style) const {
-    std::size_t key_width = 0;
-    for (const Row& row : rows_) key_width = std::max(key_width, row.key.size());
-    constexpr std::size_t kBorders = 7;
-    constexpr std::size_t kLeastValue = 16;
-    const bool fits = !style.width || *style.width >= key_width + kBorders + kLeastValue;
-    const std::size_t value_width =
-        style.width && fits ? *style.width - key_width - kBorders : std::size_t{100000};
-    Table table({{""}, {""}});
-    for (const Row& row : rows_) {
-      std::string rest = printable(row.value);
-      std::string key = row.key;
-      do {
-        const std::size_t bytes = bytes_of(rest, value_width);
-        table.add({{key, Colour::cyan}, {rest.substr(0, bytes), row.colour}});
-        rest.erase(0, bytes);
-        key.clear();
-      } while (!rest.empty());
-    }
-    return table.render(style.width, style.colours);
-  }
+  std::vector<DescribedRow> take() { return std::move(rows_); }
 
  private:
-  struct Row {
-    std::string key;
-    std::string value;
-    Colour colour;
-  };
-
-  // How many bytes of `text` (valid UTF-8) fill at most `columns`, at least one character.
-  static std::size_t bytes_of(const std::string& text, std::size_t columns) {
-    std::size_t end = 0;
-    while (end < text.size()) {
-      std::size_t next = end + 1;
-      while (next < text.size() && (static_cast<unsigned char>(text[next]) & 0xc0U) == 0x80U) {
-        ++next;
-      }
-      if (end > 0 && display_width(std::string_view(text).substr(0, next)) > columns) break;
-      end = next;
-    }
-    return end;
-  }
-
-  std::vector<Row> rows_;
+  std::vector<DescribedRow> rows_;
 };
+
+// Values do not fit a narrow terminal: they go on in the next line instead of being cut.
+std::string render(const std::vector<DescribedRow>& rows, const ListStyle& style) {
+  std::size_t key_width = 0;
+  for (const DescribedRow& row : rows) key_width = std::max(key_width, row.key.size());
+  constexpr std::size_t kBorders = 7;
+  constexpr std::size_t kLeastValue = 16;
+  const bool fits = !style.width || *style.width >= key_width + kBorders + kLeastValue;
+  const std::size_t value_width =
+      style.width && fits ? *style.width - key_width - kBorders : std::size_t{100000};
+  Table table({{""}, {""}});
+  for (const DescribedRow& row : rows) {
+    std::string rest = printable(row.value);
+    std::string key = row.key;
+    do {
+      const std::size_t bytes = bytes_within(rest, value_width);
+      table.add({{key, Colour::cyan}, {rest.substr(0, bytes), row.colour}});
+      rest.erase(0, bytes);
+      key.clear();
+    } while (!rest.empty());
+  }
+  return table.render(style.width, style.colours);
+}
 
 void add_spec(Rows& rows, const AppSpec& spec) {
   rows.add("script path", spec.script);
@@ -242,7 +225,7 @@ std::string command_line_of(const AppSpec& spec) {
   return quoted(words);
 }
 
-std::string describe(const InstanceStatus& one, const ListStyle& style) {
+std::vector<DescribedRow> described(const InstanceStatus& one, WallMillis now) {
   const Cell state = state_cell(one);
   Rows rows;
   rows.add("status", state.text, state.colour);
@@ -261,7 +244,7 @@ std::string describe(const InstanceStatus& one, const ListStyle& style) {
     rows.add("present restart delay", milliseconds(one.restart_delay));
   }
   if (one.last_exit) rows.add("last exit", one.last_exit->describe());
-  rows.add("uptime", uptime_cell(one, style.now).text);
+  rows.add("uptime", uptime_cell(one, now).text);
   rows.add("cpu, memory", fmt::format("{}, {} (whole process tree)", cpu_text(one.cpu_percent),
                                       memory_text(one.memory_bytes)));
   if (one.detail) add_spec(rows, one.detail->spec);
@@ -287,11 +270,15 @@ std::string describe(const InstanceStatus& one, const ListStyle& style) {
   if (!one.watch_problem.empty()) rows.add("watch problem", one.watch_problem, Colour::yellow);
   rows.add("created at", time_text(one.created_at));
   rows.add("user", or_not_known(one.user));
+  return rows.take();
+}
 
+std::string describe(const InstanceStatus& one, const ListStyle& style) {
   const std::string title =
       fmt::format(" Describing process with id {} - name {}", one.pm_id, printable(one.name));
   const std::string shown = style.width ? shorten(title, *style.width) : title;
-  return (style.colours ? coloured(shown, Colour::bold) : shown) + "\n" + rows.render(style);
+  return (style.colours ? coloured(shown, Colour::bold) : shown) + "\n" +
+         render(described(one, style.now), style);
 }
 
 }  // namespace pmx::cli
