@@ -99,31 +99,42 @@ bool Client::receive(bool wait) {
   }
 }
 
-std::string Client::next_line() {
-  for (;;) {
-    std::optional<std::string> line = buffer_.next();
-    if (line) return std::move(*line);
-    receive(true);
-  }
+template <class Command>
+void Client::ask(const typename Command::Request& request) {
+  send(protocol::request_line(++last_id_, Command::method, protocol::Json(request)) + '\n');
+}
+
+template <class Command>
+std::optional<typename Command::Response> Client::receive_answer(bool wait,
+                                                                 const OnProgress& on_progress) {
+  do {
+    while (const std::optional<std::string> line = buffer_.next()) {
+      protocol::Json payload;
+      const protocol::Incoming incoming = protocol::parse_incoming(*line, payload);
+      if (incoming.kind == protocol::Incoming::Kind::error) throw *incoming.error;
+      if (incoming.kind == protocol::Incoming::Kind::result) {
+        typename Command::Response response;
+        if constexpr (!std::is_empty_v<typename Command::Response>) payload.get_to(response);
+        return response;
+      }
+      if (on_progress && incoming.method == protocol::Progress::method) {
+        on_progress(payload.get<protocol::Progress>());
+      }
+    }
+  } while (receive(wait));
+  return std::nullopt;
+}
+
+template <class Command>
+std::optional<typename Command::Response> Client::answer(const OnProgress& on_progress) {
+  return receive_answer<Command>(false, on_progress);
 }
 
 template <class Command>
 typename Command::Response Client::call(const typename Command::Request& request,
                                         const OnProgress& on_progress) {
-  send(protocol::request_line(++last_id_, Command::method, protocol::Json(request)) + '\n');
-  for (;;) {
-    protocol::Json payload;
-    protocol::Incoming incoming = protocol::parse_incoming(next_line(), payload);
-    if (incoming.kind == protocol::Incoming::Kind::error) throw *incoming.error;
-    if (incoming.kind == protocol::Incoming::Kind::result) {
-      typename Command::Response response;
-      if constexpr (!std::is_empty_v<typename Command::Response>) payload.get_to(response);
-      return response;
-    }
-    if (on_progress && incoming.method == protocol::Progress::method) {
-      on_progress(payload.get<protocol::Progress>());
-    }
-  }
+  ask<Command>(request);
+  return *receive_answer<Command>(true, on_progress);
 }
 
 std::optional<protocol::Logs::Response> Client::changed_log_files() {
@@ -141,9 +152,12 @@ std::optional<protocol::Logs::Response> Client::changed_log_files() {
   return newest;
 }
 
-#define PMX_CALL(Command)                                               \
-  template protocol::Command::Response Client::call<protocol::Command>( \
-      const protocol::Command::Request&, const OnProgress&);
+#define PMX_CALL(Command)                                                                \
+  template protocol::Command::Response Client::call<protocol::Command>(                  \
+      const protocol::Command::Request&, const OnProgress&);                             \
+  template void Client::ask<protocol::Command>(const protocol::Command::Request&);       \
+  template std::optional<protocol::Command::Response> Client::answer<protocol::Command>( \
+      const OnProgress&);
 PMX_CALL(Ping)
 PMX_CALL(Start)
 PMX_CALL(Apply)

@@ -27,6 +27,14 @@ class Client {
   typename Command::Response call(const typename Command::Request& request,
                                   const OnProgress& on_progress = {});
 
+  // The same in two steps, for a program that has more to do than to wait: one question at a time.
+  // answer() gives nullopt while there is none and throws as call() does; until then fd() is
+  // readable when there is something to take in.
+  template <class Command>
+  void ask(const typename Command::Request& request);
+  template <class Command>
+  std::optional<typename Command::Response> answer(const OnProgress& on_progress = {});
+
   // After Error(unavailable): waits for the end of the daemon at the other end, if it is dying. A
   // process closes its sockets one by one: until then its socket may still take a connection, and
   // drop it. `limit` in milliseconds.
@@ -35,7 +43,7 @@ class Client {
   // Answers must come within this many seconds from now on, else call throws Error(timeout).
   void limit_waiting(int seconds);
 
-  // For poll(2): readable when changed_log_files() has something to do.
+  // For poll(2): readable when answer() or changed_log_files() has something to do.
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
   // After call<Logs> with `follow`: the newest set of log files that has arrived, if any. Never
   // waits. Throws Error(unavailable) at the end of the connection.
@@ -47,7 +55,9 @@ class Client {
   void send(const std::string& line);
   // False: nothing there at the moment (only without `wait`).
   bool receive(bool wait);
-  std::string next_line();
+  template <class Command>
+  std::optional<typename Command::Response> receive_answer(bool wait,
+                                                           const OnProgress& on_progress);
 
   UniqueFd fd_;
   protocol::LineBuffer buffer_;

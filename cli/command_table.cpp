@@ -39,6 +39,8 @@ const std::vector<Command>& all_commands() {
       {"delete del", "delete <target>...", "stop apps and forget them", run_delete},
       {"scale", "scale <name> <n|+n|-n|max>", "change the number of instances", run_scale},
       {"list ls l ps status", "list", "table of all apps", run_list},
+      {"monit dash dashboard imonit", "monit",
+       "full screen: states, cpu, memory and logs of all apps", run_monit},
       {"jlist", "jlist", "the same as JSON, with all details", run_jlist},
       {"describe desc info show", "describe <name|id>", "all that is known of an app",
        run_describe},
@@ -72,9 +74,9 @@ const Command* find_command(std::string_view name) {
 
 bool is_missing_pm2_command(std::string_view name) {
   constexpr auto kMissing = std::to_array<std::string_view>(
-      {"startup", "unstartup", "monit",  "imonit",  "dash",       "dashboard", "deploy", "serve",
-       "expose",  "init",      "report", "install", "uninstall",  "cleardump", "set",    "unset",
-       "get",     "conf",      "config", "trigger", "prettylist", "attach",    "inspect"});
+      {"startup", "unstartup", "deploy", "serve", "expose", "init", "report", "install",
+       "uninstall", "cleardump", "set", "unset", "get", "conf", "config", "trigger", "prettylist",
+       "attach", "inspect"});
   return std::find(kMissing.begin(), kMissing.end(), name) != kMissing.end();
 }
 

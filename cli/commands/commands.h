@@ -17,6 +17,7 @@ int run_jlist(Context& context, Arguments& arguments);
 int run_kill(Context& context, Arguments& arguments);
 int run_list(Context& context, Arguments& arguments);
 int run_logs(Context& context, Arguments& arguments);
+int run_monit(Context& context, Arguments& arguments);
 int run_pid(Context& context, Arguments& arguments);
 int run_plan(Context& context, Arguments& arguments);
 int run_ping(Context& context, Arguments& arguments);

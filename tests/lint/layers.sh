@@ -62,6 +62,10 @@ for directory in common daemon cli; do
     sed 's|$|    <- asio::experimental only in daemon/runtime/async.h|' >>"$wrong" || :
 done
 
+# One program has a screen; what is on it is made without a terminal.
+includes cli | grep -E '<(curses|term)\.h>' | grep -v '^cli/monit/terminal' |
+  sed 's|$|    <- ncurses only in cli/monit/terminal*|' >>"$wrong" || :
+
 if [ -s "$wrong" ]; then
   cat "$wrong"
   echo "$(wc -l <"$wrong") wrong includes; see 'Layers' in ARCHITECTURE.md"
