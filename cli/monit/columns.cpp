@@ -102,7 +102,7 @@ Cell cell_of(const PlacedColumn& column, const InstanceStatus& one, const Usage&
     case Column::memory:
       return {memory_text(one.memory_bytes)};
     case Column::memory_line:
-      return {sparkline(usage.memory, width, kLeastMemory), Colour::blue};
+      return {sparkline(usage.memory, width, kLeastMemory)};
   }
   return {};
 }

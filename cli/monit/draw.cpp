@@ -258,8 +258,7 @@ void Drawing::status() {
     picture_.cursor = {rect.row, std::min(end, rect.width - 1)};
     return;
   }
-  if (model_.question())
-    return say(model_.question()->text, {.colour = Colour::yellow, .bold = true});
+  if (model_.question()) return say(model_.question()->text, {.bold = true, .reverse = true});
   if (!model_.message().text.empty())
     return say(model_.message().text, {.colour = model_.message().colour, .bold = true});
   if (!model_.in_progress().empty())

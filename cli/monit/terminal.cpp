@@ -116,6 +116,29 @@ Input character_input(wint_t character) {
   }
 }
 
+// TERM is often not quite what the terminal is (tmux and rxvt inside "xterm"): the other ways to send
+// these two.
+void define_common_keys() {
+  for (const char* home : {"\x1b[1~", "\x1b[7~", "\x1b[H", "\x1bOH"}) ::define_key(home, KEY_HOME);
+  for (const char* end : {"\x1b[4~", "\x1b[8~", "\x1b[F", "\x1bOF"}) ::define_key(end, KEY_END);
+}
+
+// After an escape character: leaves out the rest of a sequence that ncurses does not know, such as
+// Alt with a letter. False: there is none, it was the Esc key alone.
+bool skip_sequence() {
+  wint_t next = 0;
+  if (::wget_wch(stdscr, &next) == ERR) return false;
+  if (next == '\x1b') {  // the key again
+    ::unget_wch(static_cast<wchar_t>(next));
+    return false;
+  }
+  if (next != '[' && next != 'O') return true;
+  while (::wget_wch(stdscr, &next) != ERR) {
+    if (next >= '@' && next <= '~') break;
+  }
+  return true;
+}
+
 }  // namespace
 
 struct Terminal::Screen {
@@ -144,6 +167,7 @@ Terminal::Terminal(bool with_colours) : screen_(std::make_unique<Screen>()) {
   ::noecho();
   nonl();
   ::keypad(stdscr, TRUE);
+  define_common_keys();
   ::nodelay(stdscr, TRUE);
   ::leaveok(stdscr, FALSE);
   ::set_escdelay(kEscapeDelay);
@@ -180,7 +204,11 @@ std::optional<Input> Terminal::next_input() {
     wint_t character = 0;
     const int kind = ::wget_wch(stdscr, &character);
     if (kind == ERR) return std::nullopt;
-    if (kind != KEY_CODE_YES) return character_input(character);
+    if (kind != KEY_CODE_YES) {
+      const Input input = character_input(character);
+      if (input.kind != Input::Kind::escape || !skip_sequence()) return input;
+      continue;
+    }
     if (std::optional<Input> input = key_input(character)) return input;
   }
 }
