@@ -66,7 +66,9 @@ void choose_description() {
     ::setenv("TERM", "xterm-256color", 1);
     ::setupterm("xterm-256color", STDOUT_FILENO, &found);
   }
-  if (found != 1 || capability("cup").empty())
+  const bool can_place = found == 1 && !capability("cup").empty();
+  if (found == 1) ::del_curterm(::cur_term);  // ncurses looks it up again, for itself
+  if (!can_place)
     throw Error(ErrorCode::invalid_request,
                 fmt::format("a terminal of type \"{}\" cannot place its cursor", name),
                 "pmx list and pmx list --watch need no more than lines");
