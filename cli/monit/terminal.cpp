@@ -204,6 +204,10 @@ std::optional<Input> Terminal::next_input() {
     wint_t character = 0;
     const int kind = ::wget_wch(stdscr, &character);
     if (kind == ERR) return std::nullopt;
+    if (kind != KEY_CODE_YES && character == '\f') {
+      ::clearok(stdscr, TRUE);  // somebody else has written on the screen
+      continue;
+    }
     if (kind != KEY_CODE_YES) {
       const Input input = character_input(character);
       if (input.kind != Input::Kind::escape || !skip_sequence()) return input;
