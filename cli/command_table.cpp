@@ -52,11 +52,14 @@ const std::vector<Command>& all_commands() {
       {"sendSignal", "sendSignal <SIGNAME> <target>", "send a signal", run_send_signal},
       {"save dump", "save", "write the list to dump.pmx", run_save},
       {"resurrect", "resurrect", "start what dump.pmx lists and does not run", run_resurrect},
+      {"cleardump", "cleardump", "make dump.pmx an empty list", run_cleardump},
+      {"startup", "startup [platform]", "bring the apps back at every boot", run_startup},
+      {"unstartup", "unstartup [platform]", "undo what startup did", run_unstartup},
       {"ping", "ping", "is the daemon there? Starts none", run_ping},
       {"kill", "kill", "stop all apps and the daemon", run_kill},
       {"update upgrade", "update", "replace the daemon by the installed one; apps run on",
        run_update},
-      {"unit", "unit <run|stop>", "for systemd units: stay with the daemon; end it, keep the list",
+      {"unit", "unit <run|start|stop>", "for services: be with the daemon; end it, keep the list",
        run_unit},
   };
   return commands;
@@ -72,9 +75,9 @@ const Command* find_command(std::string_view name) {
 
 bool is_missing_pm2_command(std::string_view name) {
   constexpr auto kMissing = std::to_array<std::string_view>(
-      {"startup", "unstartup", "monit",  "imonit",  "dash",       "dashboard", "deploy", "serve",
-       "expose",  "init",      "report", "install", "uninstall",  "cleardump", "set",    "unset",
-       "get",     "conf",      "config", "trigger", "prettylist", "attach",    "inspect"});
+      {"monit", "imonit", "dash",    "dashboard",  "deploy", "serve",  "expose",
+       "init",  "report", "install", "uninstall",  "set",    "unset",  "get",
+       "conf",  "config", "trigger", "prettylist", "attach", "inspect"});
   return std::find(kMissing.begin(), kMissing.end(), name) != kMissing.end();
 }
 

@@ -8,6 +8,7 @@
 namespace pmx::cli {
 
 int run_apply(Context& context, Arguments& arguments);
+int run_cleardump(Context& context, Arguments& arguments);
 int run_delete(Context& context, Arguments& arguments);
 int run_describe(Context& context, Arguments& arguments);
 int run_env(Context& context, Arguments& arguments);
@@ -29,8 +30,10 @@ int run_save(Context& context, Arguments& arguments);
 int run_scale(Context& context, Arguments& arguments);
 int run_send_signal(Context& context, Arguments& arguments);
 int run_start(Context& context, Arguments& arguments);
+int run_startup(Context& context, Arguments& arguments);
 int run_stop(Context& context, Arguments& arguments);
 int run_unit(Context& context, Arguments& arguments);
+int run_unstartup(Context& context, Arguments& arguments);
 int run_update(Context& context, Arguments& arguments);
 
 }  // namespace pmx::cli

@@ -1,4 +1,4 @@
-// pmx save and resurrect: the list as a file, in pm2's shape. The daemon remembers its apps without
+// pmx save, cleardump and resurrect: the list as a file, in pm2's shape. The daemon remembers its apps without
 // it; the file is for other machines, other tools and version control.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -95,6 +95,14 @@ int run_save(Context& context, Arguments& arguments) {
   write_dump(context.paths(), dump_text(entries));
   context.output.info(fmt::format("Saved {} {} to {}", entries.size(),
                                   entries.size() == 1 ? "instance" : "instances", path));
+  return 0;
+}
+
+int run_cleardump(Context& context, Arguments& arguments) {
+  context.parse(arguments);
+  context.paths().ensure_home();
+  write_dump(context.paths(), dump_text({}));
+  context.output.info("Successfully created " + context.paths().dump());
   return 0;
 }
 

@@ -1,4 +1,4 @@
-// pmx unit: what the systemd units call (packaging/systemd).
+// pmx unit: what the systemd units (packaging/systemd) and boot scripts call.
 //
 // The main process of the unit is a stand-in that ends with the keeper: systemd can end it at a
 // restart of the unit without a signal to the keeper, and the daemon may as well have been started
@@ -76,11 +76,15 @@ int end_keeper(Context& context) {
 
 int run_unit(Context& context, Arguments& arguments) {
   std::vector<std::string> words;
-  arguments.words("run|stop", words, 1, 1);
+  arguments.words("run|start|stop", words, 1, 1);
   context.parse(arguments);
   if (words.front() == "run") return stay_with_keeper(context);
+  if (words.front() == "start") {
+    context.daemon();
+    return 0;
+  }
   if (words.front() == "stop") return end_keeper(context);
-  throw UsageError(fmt::format("unknown word \"{}\"", words.front()), "run or stop");
+  throw UsageError(fmt::format("unknown word \"{}\"", words.front()), "run, start or stop");
 }
 
 }  // namespace pmx::cli
