@@ -44,6 +44,7 @@ Arguments::Arguments(const CommandLine& line, const std::string& usage, const st
   parser_->app.allow_extras();
   flag("-s,--silent", global.silent, "print payloads and errors only");
   flag("--no-color", global.no_color, "no colours (also NO_COLOR=1)");
+  flag("--system", global.system, "the machine's own instance (pmx.service)");
 }
 
 Arguments::~Arguments() = default;

@@ -15,6 +15,7 @@ namespace pmx::cli {
 struct GlobalOptions {
   bool silent = false;    // -s: payloads and errors only
   bool no_color = false;  // --no-color
+  bool system = false;    // --system: the machine's own instance
 };
 
 // Thrown by parse() for -h and --help.

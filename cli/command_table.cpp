@@ -109,6 +109,8 @@ std::string full_help() {
       "\nOptions of all commands\n"
       "  -s, --silent                  print payloads and errors only\n"
       "  --no-color                    no colours (also NO_COLOR=1)\n"
+      "  --system                      of the machine's own instance, pmx.service (as root, or a "
+      "member of\n                                the group pmx)\n"
       "  -h, --help                    of a command: pmx <command> --help\n"
       "  -v, --version                 print the version\n"
       "\nA target is a name, an id, a namespace, a script's path, /regex/ of names, or all.\n"

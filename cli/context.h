@@ -36,6 +36,8 @@ class Context {
   void show_list();
 
  private:
+  // To the machine's own instance; empty: it does not run.
+  std::optional<Client> connect_system();
   // Asks again, once, if the daemon dies before it answers: a question changes nothing.
   protocol::List::Response ask(const protocol::List::Request& request);
 

@@ -19,6 +19,7 @@
 
 #include "common/base/build_info.h"
 #include "common/base/error.h"
+#include "common/sys/child_limits.h"
 #include "common/sys/proc_fs.h"
 #include "common/sys/unix_socket.h"
 #include "daemon/cluster/listen_door.h"
@@ -77,6 +78,15 @@ bool wants_cgroups() {
   return wish == nullptr || std::string_view(wish) != "off";
 }
 
+// Whose members may command this daemon, beside its own user and root: the system's instance has one.
+std::optional<gid_t> control_group() {
+  const char* const name = std::getenv("PMX_CONTROL_GROUP");
+  if (name == nullptr || name[0] == '\0') return std::nullopt;
+  const std::optional<gid_t> group = sys::find_group(name);
+  if (!group) log_line(fmt::format("PMX_CONTROL_GROUP: there is no group {}", name));
+  return group;
+}
+
 class Daemon {
  public:
   explicit Daemon(DaemonOptions options)
@@ -87,7 +97,8 @@ class Daemon {
         store_(options_.paths.database(), poster(), log_line),
         logs_(poster(), log_line),
         cgroups_(options_.paths.home(), wants_cgroups()),
-        spawner_(io_, link_, cgroups_, {options_.open_files, present_umask()}),
+        spawner_(io_, link_, cgroups_,
+                 {options_.open_files, present_umask()}),
         sockets_(link_,
                  [this](std::uint64_t app_id, const std::string& key) {
                    channels_.handout().attendance_changed(app_id, key);
@@ -117,7 +128,7 @@ class Daemon {
          .on_lost = [this] { keeper_lost(); }});
     context_ = std::make_unique<ControlContext>(ControlContext{
         io_, *supervisor_, logs_, keeper_pid_, options_.paths.log(), [this] { end(); }, log_line});
-    server_ = std::make_unique<ControlServer>(io_, home_.listen(), *context_);
+    server_ = std::make_unique<ControlServer>(io_, home_.listen(group_), *context_, group_);
     server_->start();
     watch_home();
     signals_.add(SIGUSR1);
@@ -279,7 +290,7 @@ class Daemon {
     }
     open_door();
     // A client may just have connected to one that is still there.
-    if (!home_.has_socket()) server_->replace_listener(home_.listen());
+    if (!home_.has_socket()) server_->replace_listener(home_.listen(group_));
     store_.renew();
     supervisor_->record_all();
     logs_.reopen([] {});
@@ -362,6 +373,7 @@ class Daemon {
   std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<ListenDoor> door_;
   std::unique_ptr<ControlContext> context_;
+  const std::optional<gid_t> group_ = control_group();
   std::unique_ptr<ControlServer> server_;
   bool ending_ = false;
   std::string home_trouble_;  // why the home could not be made again; as told

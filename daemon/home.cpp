@@ -37,8 +37,8 @@ Home::Home(Paths paths) : paths_(std::move(paths)) {
   write_drain_script();
 }
 
-UniqueFd Home::listen() {
-  UniqueFd listener = sys::listen_unix(paths_.socket(), kListenBacklog);
+UniqueFd Home::listen(std::optional<gid_t> group) {
+  UniqueFd listener = sys::listen_unix(paths_.socket(), kListenBacklog, SOCK_STREAM, group);
   socket_ = sys::file_id(paths_.socket());
   return listener;
 }

@@ -19,8 +19,9 @@ class Home {
   // Takes the lock (pmx.pid) and writes the drain script. Throws Error(already_running).
   explicit Home(Paths paths);
 
-  // Listens on the socket: non-blocking. Throws std::system_error.
-  UniqueFd listen();
+  // Listens on the socket: non-blocking; members of `group` may connect, too. Throws
+  // std::system_error.
+  UniqueFd listen(std::optional<gid_t> group);
 
   // A file that Node can load; "" if it could not be written (`drain_script_error` says why; reloads
   // then cut busy keep-alive connections).

@@ -75,8 +75,15 @@ PlanStep step_for(AppSpec wanted, const Present& app, const PlanWishes& wishes) 
   step.rests = app.rests && step.spec.job;
   if (step.rests && step.action == Action::restart) step.action = Action::in_place;
   if (app.running == 0) {
-    step.action = Action::restart;
-    step.why = fmt::format("it is {}", to_string(app.not_running->state));
+    const InstanceState state = app.not_running->state;
+    const bool stays = state == InstanceState::stopped || step.changes.empty();
+    if (wishes.keep_stopped && stays) {
+      if (step.action != Action::none) step.action = Action::in_place;
+      step.why = fmt::format("it is {}, and stays so", to_string(state));
+    } else {
+      step.action = Action::restart;
+      step.why = fmt::format("it is {}", to_string(state));
+    }
   }
   return step;
 }
@@ -138,9 +145,9 @@ std::vector<PlanStep> make_plan(std::vector<AppSpec> wanted,
       step.spec = std::move(spec);
     }
   }
-  if (wishes.prune.empty()) return plan;
+  if (!wishes.prune) return plan;
   for (const auto& [name, app] : apps) {
-    if (app.spec.origin != wishes.prune || names.contains(name)) continue;
+    if (names.contains(name) || !wishes.prune(app.spec.origin)) continue;
     PlanStep& step = plan.emplace_back();
     step.name = name;
     step.action = Action::remove;

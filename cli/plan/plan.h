@@ -1,6 +1,7 @@
 // Plan: what brings the apps that are there to what a configuration file says.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,10 @@ std::string_view to_string(PlanStep::Action action) noexcept;  // "in place", an
 
 struct PlanWishes {
   bool update_env = false;  // take over this shell's environment, too
-  std::string prune;  // apps of this file (AppSpec::origin) that are not wanted go; empty: none
+  // Which files (AppSpec::origin) must list their apps: those that they no longer list go. Empty: none.
+  std::function<bool(const std::string& file)> prune;
+  // What was stopped stays so, and what has failed is not tried again with the same settings.
+  bool keep_stopped = false;
 };
 
 // `present`: all instances, with their details.

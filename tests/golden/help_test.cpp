@@ -33,6 +33,7 @@ Options:
   -h,--help                   Print this help message and exit
   -s,--silent                 print payloads and errors only
   --no-color                  no colours (also NO_COLOR=1)
+  --system                    the machine's own instance (pmx.service)
   --watch                     accepted for pm2's sake: a stop ends watching anyway
   --only NAMES                of a configuration file: these apps only
 

@@ -63,6 +63,20 @@ TEST_CASE("what does not run is started, too") {
   CHECK(step.why == "it is stopped");
 }
 
+TEST_CASE("what was stopped stays so, if that is wished") {
+  const PlanWishes wishes{.update_env = false, .prune = {}, .keep_stopped = true};
+  AppSpec changed = app("web");
+  set_variable(changed, "PORT", "3001");
+  const auto stopped = running(app("web"), InstanceState::stopped);
+  CHECK(plan_one(app("web"), stopped, wishes).action == Action::none);
+  CHECK(plan_one(app("web"), stopped, wishes).why == "it is stopped, and stays so");
+  CHECK(plan_one(changed, stopped, wishes).action == Action::in_place);
+  const auto failed = running(app("web"), InstanceState::errored);
+  CHECK(plan_one(app("web"), failed, wishes).action == Action::none);
+  CHECK(plan_one(changed, failed, wishes).action == Action::restart);
+  CHECK(plan_one(changed, running(app("web")), wishes).action == Action::restart);
+}
+
 TEST_CASE("each kind of change") {
   AppSpec wanted = app("web");
   SUBCASE("in place") {
@@ -143,7 +157,10 @@ TEST_CASE("pruning: only what came from this file") {
   other.origin = "/srv/others.json";
   std::vector<InstanceStatus> present = running(old);
   for (const InstanceStatus& one : running(other)) present.push_back(one);
-  const auto plan = make_plan({}, present, {.update_env = false, .prune = "/srv/apps.json"});
+  const auto plan =
+      make_plan({}, present, {.update_env = false, .prune = [](const std::string& file) {
+                                return file == "/srv/apps.json";
+                              }});
   REQUIRE(plan.size() == 1);
   CHECK(plan[0].name == "old");
   CHECK(plan[0].action == Action::remove);
