@@ -12,6 +12,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -87,6 +88,13 @@ std::optional<gid_t> control_group() {
   return group;
 }
 
+// What an app gets that has no wish of its own: it must not be spared with us when memory runs out.
+std::optional<int> oom_score_adj_of_apps() {
+  int own = 0;
+  std::ifstream("/proc/self/oom_score_adj") >> own;
+  return own < 0 ? std::optional<int>(0) : std::nullopt;
+}
+
 class Daemon {
  public:
   explicit Daemon(DaemonOptions options)
@@ -98,7 +106,7 @@ class Daemon {
         logs_(poster(), log_line),
         cgroups_(options_.paths.home(), wants_cgroups()),
         spawner_(io_, link_, cgroups_,
-                 {options_.open_files, present_umask()}),
+                 {options_.open_files, present_umask(), oom_score_adj_of_apps()}),
         sockets_(link_,
                  [this](std::uint64_t app_id, const std::string& key) {
                    channels_.handout().attendance_changed(app_id, key);

@@ -283,8 +283,9 @@ std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& reques
     const RunCgroups::Made cgroup = cgroups_.make(request.run, settings);
     if (!cgroup.problem.empty()) return SpawnError{"", 0, cgroup.problem};
     plan.cgroup = cgroup.procs.get();
-    const std::string oom_score_adj =
-        request.limits.oom_score_adj ? std::to_string(*request.limits.oom_score_adj) : "";
+    const std::optional<int> wish =
+        request.limits.oom_score_adj ? request.limits.oom_score_adj : inherited_.oom_score_adj;
+    const std::string oom_score_adj = wish ? std::to_string(*wish) : "";
     if (!oom_score_adj.empty()) plan.oom_score_adj = oom_score_adj.c_str();
 
     link_.store_intent(slot, request.note);

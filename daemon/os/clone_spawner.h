@@ -18,6 +18,7 @@ class CloneSpawner : public Spawner {
   struct Inherited {
     unsigned long open_files = 0;  // soft limit for apps; 0 = ours
     unsigned umask = 022;
+    std::optional<int> oom_score_adj = std::nullopt;  // of apps without a wish; none: ours
   };
 
   CloneSpawner(asio::io_context& io, KeeperLink& link, RunCgroups& cgroups, Inherited inherited);
