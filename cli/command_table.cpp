@@ -55,6 +55,7 @@ const std::vector<Command>& all_commands() {
       {"cleardump", "cleardump", "make dump.pmx an empty list", run_cleardump},
       {"startup", "startup [platform]", "bring the apps back at every boot", run_startup},
       {"unstartup", "unstartup [platform]", "undo what startup did", run_unstartup},
+      {"doctor", "doctor", "what is wrong here, and what to do about it", run_doctor},
       {"ping", "ping", "is the daemon there? Starts none", run_ping},
       {"kill", "kill", "stop all apps and the daemon", run_kill},
       {"update upgrade", "update", "replace the daemon by the installed one; apps run on",

@@ -11,6 +11,7 @@ int run_apply(Context& context, Arguments& arguments);
 int run_cleardump(Context& context, Arguments& arguments);
 int run_delete(Context& context, Arguments& arguments);
 int run_describe(Context& context, Arguments& arguments);
+int run_doctor(Context& context, Arguments& arguments);
 int run_env(Context& context, Arguments& arguments);
 int run_flush(Context& context, Arguments& arguments);
 int run_id(Context& context, Arguments& arguments);
