@@ -85,7 +85,7 @@ class Targets(WithApps):
         self.assertEqual(self.running(), ["api", "job", "web"])
 
     def test_pm2_command_that_pmx_has_not(self):
-        for command in ("monit", "startup"):
+        for command in ("monit", "deploy"):
             ran = self.home.fails(command, code=2)
             self.assertIn(f'pmx has no command "{command}" yet', ran.stderr)
             self.assertNotIn("did you mean", ran.stderr)
