@@ -38,10 +38,12 @@ if [ $# -gt 0 ]; then
 fi
 
 # debhelper gives the build another HOME: ccache would start with nothing.
-if command -v ccache >/dev/null 2>&1; then
+if [ -z "${PMX_COMPILER_LAUNCHER:-}" ] && command -v ccache >/dev/null 2>&1; then
   CCACHE_DIR=$(ccache --get-config cache_dir)
-  export CCACHE_DIR PMX_COMPILER_LAUNCHER=ccache
+  PMX_COMPILER_LAUNCHER=ccache
+  export CCACHE_DIR
 fi
+export PMX_COMPILER_LAUNCHER
 cd "$source"
 DEB_BUILD_OPTIONS="nocheck noautodbgsym parallel=$(nproc)" LC_ALL=C.UTF-8 \
   progress "build the package" dpkg-buildpackage --build=binary --no-sign ||
