@@ -126,6 +126,7 @@ step_in_guest install "/opt/pmx-tests/packages/$first"
 step_in_guest start
 step_in_guest units
 step_in_guest system
+step_in_guest watchdog
 
 count=1
 while [ "$count" -le "$reboots" ]; do

@@ -59,7 +59,7 @@ else
   rpm --root "$empty" -i --nodeps --noscripts "$work"/pmx-*.rpm
   expect_files "$empty/usr"
   rpm --root "$empty" -ql pmx | sort >"$work/listed"
-  (cd "$empty" && find usr ! -type d | sed 's|^|/|' | grep -v '^/usr/lib/sysimage/' ; echo /usr/lib/pmx) | sort >"$work/found"
+  (cd "$empty" && find usr \( ! -type d -o -path '*/pmx*' \) ! -path 'usr/lib/sysimage/*' | sed 's|^|/|') | sort >"$work/found"
   diff "$work/listed" "$work/found" || fail "what is installed is not what the package lists"
   rpm --root "$empty" -V --nodeps --noscripts pmx || fail "what is installed differs from the package"
   rpm --root "$empty" -e --nodeps --noscripts pmx

@@ -221,6 +221,36 @@ def step_system():
     good(f"/etc/pmx is followed, a broken file is told; root and the group pmx may command: {states['pmx']}")
 
 
+def step_watchdog():
+    """A daemon that hangs is replaced, without a restart of the unit; so is a stand-in that hangs."""
+    system = instances()[1]
+    drop_in = "/run/systemd/system/pmx.service.d/watchdog.conf"
+    os.makedirs(os.path.dirname(drop_in))
+    with open(drop_in, "w", encoding="utf-8") as file:
+        file.write("[Service]\nWatchdogSec=6\n")
+    run("systemctl", "daemon-reload")
+    run("systemctl", "restart", system.unit)
+    before, daemon = system.runs(), system.ping()["daemon_pid"]
+
+    def main_pid():
+        return int(run("systemctl", "show", "--property=MainPID", "--value", system.unit))
+
+    def served_again():
+        assert not process_alive(daemon)
+        return system.ping()["daemon_pid"] != daemon
+    stand_in = main_pid()
+    os.kill(daemon, signal.SIGSTOP)
+    eventually(served_again, 30, "the daemon that hangs is replaced")
+    assert (system.runs(), main_pid()) == (before, stand_in), "apps or the unit were restarted"
+    os.kill(stand_in, signal.SIGSTOP)
+    eventually(lambda: main_pid() not in (0, stand_in) and system.systemctl("is-active", fails=True).strip() == "active", 30,
+               "the stand-in that hangs is replaced")
+    assert system.runs() == before, "apps were restarted"
+    os.unlink(drop_in)
+    run("systemctl", "daemon-reload")
+    good("watchdog: a daemon that hangs is replaced, and a stand-in that hangs; the same processes")
+
+
 def step_after_boot():
     as_expected(expected(), "the same apps after a reboot")
     for instance in instances():
