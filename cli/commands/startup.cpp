@@ -211,6 +211,11 @@ int run_startup(Context& context, Arguments& arguments) {
   Target target = target_of(options);
   if (needs_root(context, "startup", options, target)) return 1;
   context.output.info(fmt::format("Init system found: {}", to_string(target.scope.init)));
+  const std::string caller = variable("SUDO_USER");
+  if (!options.user && ::geteuid() == 0 && !caller.empty() && caller != target.service.user)
+    context.output.warn(
+        fmt::format("this is for the apps of {}; for those of {}: pmx startup -u {}",
+                    target.service.user, caller, caller));
   if (serves_package_unit(target)) {
     target.service.name = "pmx@" + target.service.user;
   } else {

@@ -101,6 +101,10 @@ class Systemd(StartupTest):
         self.home.run("startup", "systemd", "--service-name", "web", "--root", self.root)
         self.assertTrue(os.path.exists(self.inside("etc/systemd/system/web.service")))
 
+    def test_called_by_sudo_without_a_user(self):
+        said = self.home.run("startup", "systemd", "--root", self.root, env={"SUDO_USER": "alice"})
+        self.assertIn("for the apps of root; for those of alice: pmx startup -u alice", said.stderr)
+
     def test_a_tool_that_fails(self):
         self.home.file("calls.systemctl.fails", "")
         self.assertIn("enable pmx-root.service` failed with exit code 1", self.home.fails("startup", "systemd", "--root", self.root).stderr)
