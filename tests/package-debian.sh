@@ -34,7 +34,10 @@ box=
 leader=
 
 end_container() {
-  [ -z "$box" ] || kill -KILL "$box" 2>/dev/null || :
+  [ -n "$box" ] || return 0
+  # systemd-nspawn does not take the container with it: its process 1 does.
+  find_leader 2>/dev/null && kill -KILL "$leader" 2>/dev/null || :
+  kill -KILL "$box" 2>/dev/null || :
 }
 trap end_container EXIT
 trap 'exit 130' INT
