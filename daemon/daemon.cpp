@@ -101,7 +101,7 @@ class Daemon {
         tasks_(io_, [](const std::string& task,
                        const std::string& what) { log_line(fmt::format("{}: {}", task, what)); }),
         signals_(io_, SIGTERM, SIGINT, SIGUSR2),
-        watch_(io_, options_.paths.home(), Home::names(), [this] { restore_home(); }) {}
+        watch_(io_, options_.paths.home(), home_.names(), [this] { restore_home(); }) {}
 
   int run() {
     if (!home_.drain_script_error().empty()) log_line(home_.drain_script_error());

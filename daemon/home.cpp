@@ -43,9 +43,10 @@ UniqueFd Home::listen() {
   return listener;
 }
 
-std::set<std::string> Home::names() {
-  return {"pmx.sock",   "app.sock",   "pmx.pid", "pmx.log", "pmx.db",
-          "pmx.db-wal", kDrainScript, "logs",    "pids"};
+std::set<std::string> Home::names() const {
+  const std::string database = paths_.database_name();
+  return {"pmx.sock",        "app.sock",   "pmx.pid", "pmx.log", database,
+          database + "-wal", kDrainScript, "logs",    "pids"};
 }
 
 std::vector<std::string> Home::missing() const {

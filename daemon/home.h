@@ -30,7 +30,7 @@ class Home {
   }
 
   // Entries of the home whose loss matters, for a watch.
-  static std::set<std::string> names();
+  [[nodiscard]] std::set<std::string> names() const;
   // Those of them that are gone, or are another file than ours. "" stands for the home itself.
   [[nodiscard]] std::vector<std::string> missing() const;
   // False: the lock is not ours (any more).

@@ -17,6 +17,9 @@ class Paths {
   // PMX_HOME, else $HOME/.pmx. Throws Error as above, and if neither variable is set.
   static Paths from_environment();
 
+  // For `pmx run`, whose apps are not those of the list: another database.
+  void use_transient_database() noexcept { is_transient_ = true; }
+
   // Creates the home (0700) with logs/ and pids/. Throws Error(permission) if it is no directory,
   // belongs to another user or cannot be written.
   void ensure_home() const;
@@ -27,10 +30,15 @@ class Paths {
   [[nodiscard]] std::string listen_socket() const { return home_ + "/app.sock"; }
   [[nodiscard]] std::string pid_file() const { return home_ + "/pmx.pid"; }  // of the daemon
   [[nodiscard]] std::string log() const { return home_ + "/pmx.log"; }       // of the daemon
-  [[nodiscard]] std::string database() const { return home_ + "/pmx.db"; }
+  [[nodiscard]] std::string database() const { return home_ + "/" + database_name(); }
+  [[nodiscard]] std::string database_name() const {
+    return is_transient_ ? "pmx-run.db" : "pmx.db";
+  }
   [[nodiscard]] std::string lock() const { return home_ + "/pmx.lock"; }
   [[nodiscard]] std::string logs() const { return home_ + "/logs"; }
   [[nodiscard]] std::string pids() const { return home_ + "/pids"; }
+  // Where apps of `pmx run` print to: FIFOs that it reads.
+  [[nodiscard]] std::string run_outputs() const { return home_ + "/run"; }
   [[nodiscard]] std::string dump() const { return home_ + "/dump.pmx"; }
   [[nodiscard]] std::string dump_backup() const { return home_ + "/dump.pmx.bak"; }
 
@@ -43,6 +51,7 @@ class Paths {
 
  private:
   std::string home_;
+  bool is_transient_ = false;
 };
 
 // An app's name as part of a file name: what is no letter, digit, ".", "-" or "\" becomes "-".

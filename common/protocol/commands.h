@@ -122,9 +122,11 @@ struct Delete {
 
 struct List {
   static constexpr std::string_view method = "list";
+  static constexpr std::string_view changed = "list.changed";
   struct Request {
     std::optional<std::string> target;  // none: everything
     bool detail = false;                // InstanceStatus::detail filled in
+    bool follow = false;                // one "list.changed" comes when this may be out of date
   };
   struct Response {
     std::vector<InstanceStatus> instances;  // by id

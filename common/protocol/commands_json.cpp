@@ -144,11 +144,14 @@ void from_json(const Json& json, Reload::Request& value) {
 }
 
 void to_json(Json& json, const List::Request& value) {
-  json = {{"detail", value.detail}};
+  json = {{"detail", value.detail}, {"follow", value.follow}};
   if (value.target) json["target"] = *value.target;
 }
 void from_json(const Json& json, List::Request& value) {
-  Fields(json).optional("target", value.target).optional("detail", value.detail);
+  Fields(json)
+      .optional("target", value.target)
+      .optional("detail", value.detail)
+      .optional("follow", value.follow);
 }
 
 void to_json(Json& json, const List::Response& value) { json = {{"instances", value.instances}}; }

@@ -22,6 +22,8 @@ struct Call {
   std::function<void(const protocol::Progress&)> progress;
   // The session goes on telling about the log files of this target after the answer.
   std::function<void(std::optional<std::string> target)> follow_logs;
+  // The session says once when anything that a user could see has changed from now on.
+  std::function<void()> follow_list;
   // Runs when the answer has been sent.
   std::function<void()> after_reply;
 };
@@ -49,6 +51,9 @@ PMX_HANDLER(Kill)
 // Used by several handlers.
 protocol::Start::Response start_response(const Supervisor& supervisor,
                                          std::vector<Supervisor::StartOutcome> outcomes);
+// Has a start whose processes end in their first moment fail.
+awaitable<void> see_first_moment(ControlContext& context,
+                                 std::vector<Supervisor::StartOutcome>& outcomes, WallMillis since);
 protocol::Logs::Response log_files(const Supervisor& supervisor,
                                    const std::optional<std::string>& target);
 

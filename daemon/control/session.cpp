@@ -81,7 +81,12 @@ awaitable<void> Session::read() {
       call.follow_logs = [this, &call](std::optional<std::string> target) {
         follow_target_ = std::move(target);
         follow_id_ = call.id;
-        following_ = true;
+        following_logs_ = true;
+      };
+      call.follow_list = [this, &call] {
+        list_id_ = call.id;
+        list_is_old_ = false;
+        following_list_ = true;
       };
       busy_ = true;
       const bool large = line->size() > kLargeBytes;
@@ -90,7 +95,7 @@ awaitable<void> Session::read() {
       // The memory of one large command is not kept for the next.
       if (large || answer.size() > kLargeBytes) ::malloc_trim(0);
       queue(std::move(answer), std::move(call.after_reply));
-      if (following_) wake_follower_.notify_all();
+      if (following_logs_ || following_list_) wake_follower_.notify_all();
       // Answers wait for the client, and so do its next requests.
       while (queued_bytes_ > kLargeBytes && !closing_) co_await sent_.wait();
       // One request a turn: a client that floods delays only itself.
@@ -128,25 +133,34 @@ awaitable<void> Session::write() {
 
 awaitable<void> Session::follow() {
   const auto self = shared_from_this();
-  while (!closing_ && !following_) co_await wake_follower_.wait();
-  std::string last;
   while (!closing_) {
-    protocol::Logs::Response files;
-    try {
-      files = log_files(context_.supervisor, follow_target_);
-    } catch (const Error&) {
-      // The target has gone; it may come back.
-    }
-    protocol::Json params;
-    to_json(params, files);
-    params["id"] = follow_id_;
-    std::string line = protocol::notification_line(protocol::Logs::changed, params);
-    if (line != last) {
-      if (!last.empty()) queue(line);
-      last = std::move(line);
-    }
+    // Never before the answer.
+    if (following_logs_ && !busy_) tell_log_files();
+    if (following_list_ && !busy_) tell_list();
     co_await wake_follower_.wait();
   }
+}
+
+void Session::tell_log_files() {
+  protocol::Logs::Response files;
+  try {
+    files = log_files(context_.supervisor, follow_target_);
+  } catch (const Error&) {
+    // The target has gone; it may come back.
+  }
+  protocol::Json params;
+  to_json(params, files);
+  params["id"] = follow_id_;
+  std::string line = protocol::notification_line(protocol::Logs::changed, params);
+  if (line == last_files_) return;
+  if (!last_files_.empty()) queue(line);
+  last_files_ = std::move(line);
+}
+
+void Session::tell_list() {
+  if (!list_is_old_) return;
+  following_list_ = false;
+  queue(protocol::notification_line(protocol::List::changed, {{"id", list_id_}}));
 }
 
 }  // namespace pmx

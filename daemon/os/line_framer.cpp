@@ -34,8 +34,10 @@ LineFramer::Framed LineFramer::frame(std::string_view bytes, bool all,
 
 void LineFramer::add(std::string& text, std::string_view line, const std::string& date) const {
   if (!style_.json) {
-    text += date;
-    text += ": ";
+    if (!date.empty()) {
+      text += date;
+      text += ": ";
+    }
     text += line;
     text += '\n';
     return;

@@ -167,7 +167,8 @@ TEST_CASE("requests and responses survive") {
   reload.rollback = false;
   CHECK(round_trip(reload).parallel == 3);
   CHECK(round_trip(reload).rollback == false);
-  CHECK(round_trip(List::Request{"web", true}).detail);
+  CHECK(round_trip(List::Request{"web", true, false}).detail);
+  CHECK(round_trip(List::Request{"web", false, true}).follow);
   CHECK_FALSE(round_trip(List::Request{}).target.has_value());
   const List::Response list = round_trip(List::Response{{full_status()}});
   CHECK(list.instances.front().last_exit == full_status().last_exit);
