@@ -198,9 +198,13 @@ LogFile::Moved LogFile::move_lines_from(int pipe, std::size_t limit, const LineF
   while (moved.bytes < limit) {
     moved.error = prepare_to_append();
     if (moved.error != 0) break;
-    if (!unwritten_.empty() && !append(std::exchange(unwritten_, ""))) {
-      moved.error = errno;
-      break;
+    if (!unwritten_.empty()) {
+      std::string rest = std::exchange(unwritten_, "");
+      if (!append(rest)) {
+        moved.error = errno;
+        unwritten_ = std::move(rest);
+        break;
+      }
     }
     if (!unwritten_.empty()) {
       moved.error = EAGAIN;

@@ -197,9 +197,12 @@ void LogPump::serve(Id id, bool end_line) {
     unwatch(source);
   }
   const bool is_empty = source.has_ended || (moved.error == 0 && moved.bytes == 0);
-  std::erase_if(source.waiters,
-                [&](const Waiter& waiter) { return is_empty || source.moved >= waiter.until; });
-  if (source.is_leaving && (is_empty || source.moved >= source.leave_at)) remove(id);
+  // Of a FIFO that is full, the file still holds the end of a line that has left the pipe.
+  const bool is_stuck = moved.error == EAGAIN;
+  std::erase_if(source.waiters, [&](const Waiter& waiter) {
+    return is_empty || (!is_stuck && source.moved >= waiter.until);
+  });
+  if (source.is_leaving && (is_empty || (!is_stuck && source.moved >= source.leave_at))) remove(id);
   if (moved.error != 0) block(target, moved.error);
 }
 
