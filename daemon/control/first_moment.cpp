@@ -13,7 +13,8 @@ constexpr Millis kFirstMoment{200};
 bool is_untried(const InstanceStatus& instance) {
   if (instance.state != InstanceState::online || !instance.detail) return false;
   const AppSpec& spec = instance.detail->spec;
-  return spec.exec_mode == ExecMode::fork && !spec.wait_ready && spec.ready.probe.empty();
+  return spec.exec_mode == ExecMode::fork && !spec.wait_ready && spec.ready.probe.empty() &&
+         !spec.job;
 }
 
 bool contains(const std::vector<int>& codes, int code) {
@@ -50,6 +51,9 @@ awaitable<void> await_first_moment(ControlContext& context, std::vector<int> pm_
 
 std::string early_end(const InstanceStatus& instance, WallMillis since) {
   if (instance.started_at < since) return {};
+  // The end of a job's run is no crash; what has become of it is told by its state.
+  const bool is_job = instance.detail && instance.detail->spec.job;
+  if (is_job && instance.state != InstanceState::errored) return {};
   switch (instance.state) {
     case InstanceState::waiting_restart:
       return "it has ended at once: " + instance.reason;

@@ -14,7 +14,7 @@ namespace pmx {
 WallMillis wall_now();
 
 // Until each of these instances has lived for 200 ms. Those that tell when they are ready, or listen
-// on ports that pmx shares, are not waited for.
+// on ports that pmx shares, and jobs are not waited for.
 awaitable<void> await_first_moment(ControlContext& context, std::vector<int> pm_ids);
 
 // Why an instance that was started after `since` has not been successful; empty: it runs, or has done
