@@ -12,6 +12,8 @@
 namespace pmx::cli {
 namespace {
 
+constexpr const char* kJson = "--json";
+
 // "-1" and also "-1x", so that the command can say what is wrong with it.
 bool looks_like_negative_number(const std::string& word) {
   return word.size() > 1 && word[0] == '-' &&
@@ -37,6 +39,7 @@ struct Arguments::Parser {
 Arguments::Arguments(const CommandLine& line, const std::string& usage, const std::string& summary,
                      GlobalOptions& global)
     : parser_(std::make_unique<Parser>(summary)),
+      global_(global),
       given_(line.words),
       app_args_(line.app_args),
       usage_(usage) {
@@ -44,11 +47,17 @@ Arguments::Arguments(const CommandLine& line, const std::string& usage, const st
   parser_->app.allow_extras();
   flag("-s,--silent", global.silent, "print payloads and errors only");
   flag("--no-color", global.no_color, "no colours (also NO_COLOR=1)");
+  flag(kJson, global.json, "one JSON object on stdout");
 }
 
 Arguments::~Arguments() = default;
 
 void Arguments::flag(const std::string& names, bool& value, const std::string& help) {
+  if (names == kJson && &value != &global_.json) {
+    json_ = &value;
+    parser_->app.get_option(kJson)->description(help);
+    return;
+  }
   parser_->remember(parser_->app.add_flag(names, value, help));
 }
 
@@ -108,6 +117,7 @@ void Arguments::parse() {
     throw UsageError(error.what(), see_help);
   }
 
+  if (json_ != nullptr) *json_ = global_.json;
   std::vector<std::string> words = parser_->app.remaining();
   for (const std::string& word : words) {
     if (word.size() < 2 || word.front() != '-') continue;

@@ -15,6 +15,7 @@ namespace pmx::cli {
 struct GlobalOptions {
   bool silent = false;    // -s: payloads and errors only
   bool no_color = false;  // --no-color
+  bool json = false;      // --json: one object on stdout (output.h)
 };
 
 // Thrown by parse() for -h and --help.
@@ -31,7 +32,8 @@ class Arguments {
   Arguments(const Arguments&) = delete;
   Arguments& operator=(const Arguments&) = delete;
 
-  // `names` as in "-n,--name"; the variables must outlive parse().
+  // `names` as in "-n,--name"; the variables must outlive parse(). "--json" is known to every command:
+  // declaring it says what it means here.
   void flag(const std::string& names, bool& value, const std::string& help);
   // A flag that may carry text: --timestamp or --timestamp=FORMAT; `implied` is what it means
   // alone.
@@ -62,6 +64,8 @@ class Arguments {
  private:
   struct Parser;
   std::unique_ptr<Parser> parser_;
+  GlobalOptions& global_;
+  bool* json_ = nullptr;  // where a command wants to see --json, too
   std::vector<std::string> given_;
   std::vector<std::string> app_args_;
   std::string usage_;

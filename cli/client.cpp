@@ -141,6 +141,40 @@ std::optional<protocol::Logs::Response> Client::changed_log_files() {
   return newest;
 }
 
+bool Client::list_has_changed() {
+  while (receive(false)) {
+  }
+  bool has_changed = false;
+  while (buffer_.next()) has_changed = true;  // nothing else comes without having been asked for
+  return has_changed;
+}
+
+template <class Command>
+void Client::ask(const typename Command::Request& request) {
+  send(protocol::request_line(++last_id_, Command::method, protocol::Json(request)) + '\n');
+}
+
+template <class Command>
+std::optional<typename Command::Response> Client::answer() {
+  for (;;) {
+    while (std::optional<std::string> line = buffer_.next()) {
+      protocol::Json payload;
+      const protocol::Incoming incoming = protocol::parse_incoming(*line, payload);
+      if (incoming.kind == protocol::Incoming::Kind::error) throw *incoming.error;
+      if (incoming.kind == protocol::Incoming::Kind::result)
+        return payload.get<typename Command::Response>();
+    }
+    if (!receive(false)) return std::nullopt;
+  }
+}
+
+#define PMX_ASK(Command)                                                           \
+  template void Client::ask<protocol::Command>(const protocol::Command::Request&); \
+  template std::optional<protocol::Command::Response> Client::answer<protocol::Command>();
+PMX_ASK(Stop)
+PMX_ASK(Kill)
+#undef PMX_ASK
+
 #define PMX_CALL(Command)                                               \
   template protocol::Command::Response Client::call<protocol::Command>( \
       const protocol::Command::Request&, const OnProgress&);

@@ -40,6 +40,16 @@ class Client {
   // After call<Logs> with `follow`: the newest set of log files that has arrived, if any. Never
   // waits. Throws Error(unavailable) at the end of the connection.
   std::optional<protocol::Logs::Response> changed_log_files();
+  // After call<List> with `follow`: whether its answer may be out of date. Never waits. Throws as
+  // above.
+  bool list_has_changed();
+
+  // A request whose answer is not waited for, and its answer, if it is there. One at a time. Both
+  // throw as call.
+  template <class Command>
+  void ask(const typename Command::Request& request);
+  template <class Command>
+  std::optional<typename Command::Response> answer();
 
  private:
   explicit Client(UniqueFd fd) : fd_(std::move(fd)), buffer_(protocol::kMaxResponseBytes) {}

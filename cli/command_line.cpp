@@ -9,7 +9,7 @@ namespace pmx::cli {
 namespace {
 
 // Options whose value is the next word: needed to tell `--name stop` from the command `stop`.
-constexpr std::array<std::string_view, 38> kWithValue = {"-n",
+constexpr std::array<std::string_view, 40> kWithValue = {"-n",
                                                          "--name",
                                                          "-i",
                                                          "--instances",
@@ -46,7 +46,9 @@ constexpr std::array<std::string_view, 38> kWithValue = {"-n",
                                                          "--timeout",
                                                          "--retries",
                                                          "--retry-delay",
-                                                         "--parallel"};
+                                                         "--parallel",
+                                                         "--delay",
+                                                         "--exit-code-from"};
 
 bool takes_value(std::string_view word) {
   return std::find(kWithValue.begin(), kWithValue.end(), word) != kWithValue.end();

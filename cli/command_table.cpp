@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "cli/commands/commands.h"
+#include "cli/exit_code.h"
 
 namespace pmx::cli {
 namespace {
@@ -29,6 +30,8 @@ const std::vector<Command>& all_commands() {
   static const std::vector<Command> commands = {
       {"start", "start <script|file.json|name|id|->... [-- app arguments]",
        "start apps and keep them running", run_start},
+      {"run", "run <script|file.json>... [-- app arguments]",
+       "run apps in the foreground, for containers", run_run},
       {"stop", "stop <target>...", "stop apps, keep them in the list", run_stop},
       {"restart startOrRestart", "restart <target>...", "stop and start again; start stopped ones",
        run_restart},
@@ -40,6 +43,7 @@ const std::vector<Command>& all_commands() {
       {"scale", "scale <name> <n|+n|-n|max>", "change the number of instances", run_scale},
       {"list ls l ps status", "list", "table of all apps", run_list},
       {"jlist", "jlist", "the same as JSON, with all details", run_jlist},
+      {"prettylist", "prettylist", "the same for eyes, as Node shows objects", run_prettylist},
       {"describe desc info show", "describe <name|id>", "all that is known of an app",
        run_describe},
       {"logs log", "logs [target]...", "show log files and follow them", run_logs},
@@ -72,9 +76,9 @@ const Command* find_command(std::string_view name) {
 
 bool is_missing_pm2_command(std::string_view name) {
   constexpr auto kMissing = std::to_array<std::string_view>(
-      {"startup", "unstartup", "monit",  "imonit",  "dash",       "dashboard", "deploy", "serve",
-       "expose",  "init",      "report", "install", "uninstall",  "cleardump", "set",    "unset",
-       "get",     "conf",      "config", "trigger", "prettylist", "attach",    "inspect"});
+      {"startup", "unstartup", "monit",  "imonit",  "dash",      "dashboard", "deploy", "serve",
+       "expose",  "init",      "report", "install", "uninstall", "cleardump", "set",    "unset",
+       "get",     "conf",      "config", "trigger", "attach",    "inspect"});
   return std::find(kMissing.begin(), kMissing.end(), name) != kMissing.end();
 }
 
@@ -105,14 +109,14 @@ std::string full_help() {
   out +=
       "\nOptions of all commands\n"
       "  -s, --silent                  print payloads and errors only\n"
+      "  --json                        one JSON object on stdout, errors included\n"
       "  --no-color                    no colours (also NO_COLOR=1)\n"
       "  -h, --help                    of a command: pmx <command> --help\n"
       "  -v, --version                 print the version\n"
       "\nA target is a name, an id, a namespace, a script's path, /regex/ of names, or all.\n"
-      "Options may stand before or after the command. Exit codes: 0 done, 1 failed, 2 wrong "
-      "options.\n"
-      "Files are in PMX_HOME (default ~/.pmx).\n";
-  return out;
+      "Options may stand before or after the command.\n"
+      "Files are in PMX_HOME (default ~/.pmx).\n\nExit codes\n";
+  return out + exit_codes_text();
 }
 
 }  // namespace pmx::cli

@@ -19,6 +19,10 @@ struct Command {
 };
 
 const std::vector<Command>& all_commands();
+// The first of its names.
+inline std::string_view name_of(const Command& command) {
+  return command.names.substr(0, command.names.find(' '));
+}
 // By name or alias; nullptr if there is none.
 const Command* find_command(std::string_view name);
 bool is_command(const std::string& name);

@@ -66,7 +66,7 @@ std::vector<InstanceStatus> Context::list_all(bool detail) {
 }
 
 void Context::show_list() {
-  if (output.silent()) return;
+  if (output.silent() || output.is_json()) return;
   std::vector<InstanceStatus> instances = list_all();
   sort_instances(instances, "name");
   output.list(instances);

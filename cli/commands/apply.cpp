@@ -19,7 +19,6 @@ struct Options {
   std::optional<std::string> only, env_name;
   bool prune = false;
   bool update_env = false;
-  bool json = false;
 
   void declare(Arguments& arguments) {
     arguments.words("file", files, 1, 1);
@@ -27,7 +26,6 @@ struct Options {
     arguments.text("--env", env_name, "NAME", "variables of env_NAME too");
     arguments.flag("--prune", prune, "remove apps that are no longer in the file");
     arguments.flag("--update-env", update_env, "take over this shell's environment, too");
-    arguments.flag("--json", json, "for programs");
   }
 };
 
@@ -50,6 +48,14 @@ std::vector<PlanStep> plan_of(Context& context, const Options& options) {
   const std::vector<InstanceStatus> present =
       may_have_apps ? context.list_all(true) : std::vector<InstanceStatus>();
   return make_plan(std::move(specs), present, wishes);
+}
+
+void show(const Context& context, const std::vector<PlanStep>& plan) {
+  if (context.global.json) {
+    context.output.data(plan_json(plan));
+  } else {
+    context.output.payload(plan_text(plan));
+  }
 }
 
 std::optional<Effect> effect_of(Action action) {
@@ -131,7 +137,7 @@ int run_plan(Context& context, Arguments& arguments) {
   options.declare(arguments);
   context.parse(arguments);
   const std::vector<PlanStep> plan = plan_of(context, options);
-  context.output.payload(options.json ? plan_json(plan) : plan_text(plan));
+  show(context, plan);
   return 0;
 }
 
@@ -151,7 +157,7 @@ int run_apply(Context& context, Arguments& arguments) {
   how.wait = !no_wait;
   if (no_rollback) how.rollback = false;
   std::vector<PlanStep> plan = plan_of(context, options);
-  context.output.payload(options.json ? plan_json(plan) : plan_text(plan));
+  show(context, plan);
   return carry_out(context, std::move(plan), how) ? 0 : 1;
 }
 

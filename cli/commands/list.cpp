@@ -3,32 +3,39 @@
 #include "cli/commands/commands.h"
 #include "cli/render/jlist.h"
 #include "cli/render/list_table.h"
+#include "cli/render/prettylist.h"
 
 namespace pmx::cli {
 
 int run_list(Context& context, Arguments& arguments) {
-  bool json = false;
   bool mini = false;
   std::optional<std::string> order;
-  arguments.flag("--json", json, "the same as jlist");
   arguments.flag("-m,--mini-list", mini, "lines `key : value` instead of a table");
   arguments.text("--sort", order, "FIELD[:desc]",
                  "name (default), namespace, pid, id, cpu, memory, uptime or status");
   context.parse(arguments);
-  std::vector<InstanceStatus> instances = context.list_all(json || mini);
-  if (json) {
-    context.output.payload(jlist(instances) + "\n");
-    return 0;
-  }
+  std::vector<InstanceStatus> instances = context.list_all(context.global.json || mini);
   if (!sort_instances(instances, order.value_or("name"))) {
     throw UsageError(
         "--sort does not know \"" + *order + "\"",
         "name, namespace, pid, id, cpu, memory, uptime or status, each also with :desc");
   }
-  if (mini) {
+  if (context.global.json) {
+    context.output.data("instances", jlist(instances));
+  } else if (mini) {
     context.output.mini_list(instances);
   } else {
     context.output.list(instances);
+  }
+  return 0;
+}
+
+int run_prettylist(Context& context, Arguments& arguments) {
+  context.parse(arguments);
+  if (context.global.json) {
+    context.output.data("instances", jlist(context.list_all(true)));
+  } else {
+    context.output.payload(prettylist(context.list_all(true)));
   }
   return 0;
 }
@@ -37,6 +44,7 @@ int run_jlist(Context& context, Arguments& arguments) {
   bool json = false;
   arguments.flag("--json", json, "no effect: it always is");
   context.parse(arguments);
+  context.output.stream();
   context.output.payload(jlist(context.list_all(true)));
   return 0;
 }

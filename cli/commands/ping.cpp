@@ -26,8 +26,6 @@ void wait_for_end(pid_t pid) {
 }  // namespace
 
 int run_ping(Context& context, Arguments& arguments) {
-  bool json = false;
-  arguments.flag("--json", json, "as JSON");
   context.parse(arguments);
   Client* daemon = context.running_daemon();
   if (daemon == nullptr) {
@@ -37,8 +35,8 @@ int run_ping(Context& context, Arguments& arguments) {
   }
   daemon->limit_waiting(kPingSeconds);
   const auto pong = daemon->call<protocol::Ping>({});
-  if (json) {
-    context.output.payload(nlohmann::json(pong).dump() + "\n");
+  if (context.global.json) {
+    context.output.data("daemon", nlohmann::json(pong).dump());
   } else {
     context.output.payload(fmt::format("pong: pmx {}, daemon {}, keeper {}\n", pong.version,
                                        pong.daemon_pid, pong.keeper_pid));

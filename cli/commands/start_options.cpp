@@ -129,32 +129,19 @@ void StartOptions::declare(Arguments& arguments) {
                  "restarting by name: take over this shell's environment");
 }
 
-LaunchRequest launch_request(const StartOptions& options, const std::string& target,
-                             const std::vector<std::string>& app_args) {
-  LaunchRequest request;
-  request.target = target;
-  request.interpreter = options.interpreter;
-  request.cwd = options.cwd;
-  request.instances = options.instances;
-  if (options.execute_command) request.exec_mode = ExecMode::fork;
-  request.current_dir = std::filesystem::current_path().string();
-  request.environment = current_environment();
-
-  AppSpec& spec = request.options;
-  spec.name = options.name.value_or("");
+void set_attributes(const StartOptions& options, AppSpec& spec) {
   if (options.name_space) spec.name_space = *options.name_space;
-  spec.args = app_args;
-  spec.interpreter_args = split_words(options.interpreter_args.value_or(""));
-  spec.out_file = options.out_file.value_or("");
-  spec.error_file = options.error_file.value_or("");
+  if (options.interpreter_args) spec.interpreter_args = split_words(*options.interpreter_args);
+  if (options.out_file) spec.out_file = *options.out_file;
+  if (options.error_file) spec.error_file = *options.error_file;
   if (options.merge_logs) spec.merge_logs = true;
-  spec.autorestart = !options.no_autorestart;
+  if (options.no_autorestart) spec.autorestart = false;
   if (options.no_treekill) spec.kill_mode = KillMode::leader;
   set_name("--kill-mode", options.kill_mode, spec.kill_mode, kill_mode_from,
            "tree, group or leader");
-  spec.stop_command = options.stop_command.value_or("");
-  spec.wait_ready = options.wait_ready;
-  spec.shutdown_with_message = options.shutdown_with_message;
+  if (options.stop_command) spec.stop_command = *options.stop_command;
+  if (options.wait_ready) spec.wait_ready = true;
+  if (options.shutdown_with_message) spec.shutdown_with_message = true;
   if (options.max_restarts) {
     if (*options.max_restarts < 0) throw UsageError("--max-restarts must not be negative");
     spec.max_restarts = *options.max_restarts;
@@ -174,9 +161,9 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
   set_duration("--min-uptime", options.min_uptime, spec.min_uptime);
   set_duration("--kill-timeout", options.kill_timeout, spec.kill_timeout);
   set_duration("--listen-timeout", options.listen_timeout, spec.listen_timeout);
-  spec.ready.probe = options.ready.value_or("");
+  if (options.ready) spec.ready.probe = *options.ready;
   set_duration("--ready-timeout", options.ready_timeout, spec.ready.timeout);
-  spec.health.probe = options.health.value_or("");
+  if (options.health) spec.health.probe = *options.health;
   set_duration("--health-interval", options.health_interval, spec.health.interval);
   set_duration("--health-timeout", options.health_timeout, spec.health.timeout);
   if (options.health_retries) spec.health.retries = *options.health_retries;
@@ -187,9 +174,9 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
   set_name("--balance", options.balance, spec.balance, balance_from, "slots, shared or rr");
   set_name("--bind-via", options.bind_via, spec.bind_via, bind_via_from,
            "auto, preload, seccomp or none");
-  spec.increment_var = options.increment_var.value_or("");
-  spec.listen = options.listen;
-  spec.start_on_connection = options.start_on_connection;
+  if (options.increment_var) spec.increment_var = *options.increment_var;
+  if (!options.listen.empty()) spec.listen = options.listen;
+  if (options.start_on_connection) spec.start_on_connection = true;
   if (options.max_memory_restart) {
     const auto size = parse_size(*options.max_memory_restart);
     if (!size) {
@@ -200,22 +187,39 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
     spec.max_memory_restart = *size;
   }
   set_duration("--max-uptime", options.max_uptime, spec.max_uptime);
-  if (options.cron_restart && *options.cron_restart != "0")
-    spec.cron_restart = *options.cron_restart;
-  spec.time_zone = options.time_zone.value_or("");
-  spec.watch = options.watch.has_value();
+  if (options.cron_restart)
+    spec.cron_restart = *options.cron_restart == "0" ? std::string() : *options.cron_restart;
+  if (options.time_zone) spec.time_zone = *options.time_zone;
+  if (options.watch) spec.watch = true;
   if (options.watch && !options.watch->empty()) spec.watch_paths = {*options.watch};
-  spec.ignore_watch = options.ignore_watch;
+  if (!options.ignore_watch.empty()) spec.ignore_watch = options.ignore_watch;
   if (options.watch_delay) spec.watch_delay = watch_delay_of(*options.watch_delay);
-  spec.depends_on = options.depends_on;
+  if (!options.depends_on.empty()) spec.depends_on = options.depends_on;
   if (options.time) spec.log_date_format = kLogTime;
   if (options.log_date_format) spec.log_date_format = *options.log_date_format;
   if (options.log_type) {
     if (*options.log_type != "json" && *options.log_type != "raw")
       throw UsageError(fmt::format("--log-type {}: expected json or raw", *options.log_type));
-    if (*options.log_type == "json") spec.log_type = "json";
+    spec.log_type = *options.log_type == "json" ? "json" : "";
   }
   if (options.disable_logs) spec.out_file = spec.error_file = "/dev/null";
+  if (options.uid) spec.limits.uid = *options.uid;
+  if (options.gid) spec.limits.gid = *options.gid;
+}
+
+LaunchRequest launch_request(const StartOptions& options, const std::string& target,
+                             const std::vector<std::string>& app_args) {
+  LaunchRequest request;
+  request.target = target;
+  request.interpreter = options.interpreter;
+  request.cwd = options.cwd;
+  request.instances = options.instances;
+  if (options.execute_command) request.exec_mode = ExecMode::fork;
+  request.current_dir = std::filesystem::current_path().string();
+  request.environment = current_environment();
+  request.options.name = options.name.value_or("");
+  request.options.args = app_args;
+  set_attributes(options, request.options);
   request.is_job = options.job || options.schedule;
   request.job.schedule = options.schedule.value_or("");
   set_name("--overlap", options.overlap, request.job.overlap, overlap_from,
@@ -227,8 +231,6 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
     request.job.retries = *options.retries;
   }
   set_duration("--retry-delay", options.retry_delay, request.job.retry_delay);
-  spec.limits.uid = options.uid.value_or("");
-  spec.limits.gid = options.gid.value_or("");
   return request;
 }
 

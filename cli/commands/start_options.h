@@ -40,7 +40,11 @@ struct StartOptions {
   void declare(Arguments& arguments);
 };
 
-// Throws UsageError naming the option whose value is wrong.
+// Sets what the options say of `spec` and leaves the rest; not its name, program, mode, number of
+// instances and arguments. Throws UsageError naming the option whose value is wrong.
+void set_attributes(const StartOptions& options, AppSpec& spec);
+
+// Throws likewise.
 LaunchRequest launch_request(const StartOptions& options, const std::string& target,
                              const std::vector<std::string>& app_args);
 

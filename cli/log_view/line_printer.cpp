@@ -87,6 +87,7 @@ void LinePrinter::print_raw(const LogFileEntry& entry, std::string_view bytes) {
 }
 
 void LinePrinter::print_line(const LogFileEntry& entry, std::string_view line, bool is_live) {
+  if (options_.record) return write(out_, options_.record(entry, line));
   line_.clear();
   if (is_live && options_.timestamp) {
     const std::string now = format_date(*options_.timestamp, std::chrono::system_clock::now());

@@ -2,8 +2,11 @@
 // one, unless raw.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdio>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +20,7 @@ struct LogFileEntry {
   std::string name;
   LogStream stream = LogStream::out;
   std::string path;
+  std::optional<off_t> from = {};  // where a view begins with it; none: at its present end
 };
 
 struct LogViewOptions {
@@ -26,6 +30,8 @@ struct LogViewOptions {
   std::optional<std::string>
       timestamp;          // pattern (date_pattern.h) of the arrival time; live lines only
   std::string highlight;  // first occurrence in each line gets a background; needs colour
+  // How a line looks, with its end, if not as above.
+  std::function<std::string(const LogFileEntry&, std::string_view)> record;
 };
 
 // What is known of the last, unfinished line of one file.

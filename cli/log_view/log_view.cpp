@@ -77,7 +77,11 @@ void LogView::set_files(std::vector<LogFileEntry> files) {
     // Before its end is looked up: a change in between is then seen twice, not never.
     watcher_.watch(entry.path);
     if (!has_files_) {
-      if (item->file.open() == 0) item->file.seek(item->file.size());
+      if (item->file.open() == 0) {
+        const off_t size = item->file.size();
+        item->file.seek(std::min(item->entry.from.value_or(size), size));
+        if (item->file.position() < size) unfinished_.insert(item->entry.path);
+      }
     }
   }
   printer_.set_label_width(width);

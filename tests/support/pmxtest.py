@@ -228,9 +228,11 @@ class Home:
         """Starts pmx and returns the Popen; the caller ends it."""
         return subprocess.Popen(self.command(*args), cwd=cwd or self.work, env=self.environment(env), stdin=subprocess.DEVNULL, **popen)
 
-    def fails(self, *args, code=1, **options):
-        """Runs pmx, demands `code` and a message on stderr."""
+    def fails(self, *args, code=None, **options):
+        """Runs pmx, demands `code` (none: any but 0) and a message on stderr."""
         result = self.run(*args, check=code, **options)
+        if result.code == 0:
+            raise AssertionError(f"expected a failure: {result}")
         if not result.stderr.strip():
             raise AssertionError(f"a failure without a word on stderr: {result}")
         return result
