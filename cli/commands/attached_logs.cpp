@@ -62,6 +62,12 @@ void AttachedLogs::follow() {
   LogView view(options, stdout, stderr);
   if (const auto logs = connect()) view.set_files(entries(*logs));
   for (;;) {
+    try {
+      const auto news = client ? client->changed_log_files() : connect();
+      if (news) view.set_files(entries(*news));
+    } catch (const Error&) {
+      client.reset();  // the files go on without the daemon
+    }
     std::vector<pollfd> waiting = {
         {.fd = signals.get(), .events = POLLIN, .revents = 0},
         {.fd = view.event_fd(), .events = POLLIN, .revents = 0},
@@ -72,12 +78,6 @@ void AttachedLogs::follow() {
       throw std::system_error(errno, std::generic_category(), "poll");
     if (waiting[0].revents != 0 || (waiting[2].revents & POLLERR) != 0) return;
     if (waiting[1].revents != 0) view.on_ready();
-    try {
-      const auto news = client ? client->changed_log_files() : connect();
-      if (news) view.set_files(entries(*news));
-    } catch (const Error&) {
-      client.reset();  // the files go on without the daemon
-    }
   }
 }
 

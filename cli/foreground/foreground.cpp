@@ -162,6 +162,8 @@ void Foreground::start_apps() {
 void Foreground::wait_and_work() {
   std::vector<pollfd> waiting;
   while (phase_ != Phase::over) {
+    // What came together with an answer is in no descriptor any more.
+    take_news();
     waiting = {{.fd = signals_.get(), .events = POLLIN, .revents = 0},
                {.fd = keeper_gone_ ? -1 : keeper_.get(), .events = POLLIN, .revents = 0}};
     for (const Outlet* outlet : {&out_, &err_}) {
@@ -190,12 +192,6 @@ void Foreground::wait_and_work() {
     if (outputs_) {
       outputs_->read();
       outputs_->flush_lines(false);
-    }
-    take_log_files();
-    try {
-      if (list_ && list_->list_has_changed()) look();
-    } catch (const Error&) {
-      list_.reset();
     }
     if (phase_ == Phase::starting && work_ && Clock::now() >= start_at_) start_apps();
     if (phase_ >= Phase::stopping) continue_stop();
@@ -289,6 +285,15 @@ void Foreground::look() {
       code_ = code_of_apps();
       begin_stop();
     }
+  } catch (const Error&) {
+    list_.reset();
+  }
+}
+
+void Foreground::take_news() {
+  take_log_files();
+  try {
+    while (list_ && list_->list_has_changed()) look();
   } catch (const Error&) {
     list_.reset();
   }

@@ -53,6 +53,7 @@ class Foreground {
   void on_keeper_end();
   // The list as it is now: tells what has changed, and ends when there is nothing left to wait for.
   void look();
+  void take_news();
   void tell_changes(const std::vector<InstanceStatus>& instances);
   [[nodiscard]] bool is_over();
   [[nodiscard]] std::optional<int> code_of_apps() const;
