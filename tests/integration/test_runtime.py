@@ -25,7 +25,7 @@ for number in (signal.SIGUSR1, signal.SIGUSR2):
     signal.signal(number, lambda got, frame: print(name, "got", signal.Signals(got).name, flush=True))
 print(name, "ready", flush=True)
 while True:
-    signal.pause()
+    time.sleep(0.2)  # a signal just before pause() would wait for the next one
 """
 
 
@@ -160,6 +160,7 @@ class Signals(Foreground):
         apps = [{"name": "db", "script": self.polite()}, {"name": "api", "script": self.polite(), "depends_on": ["db"]}]
         child = self.start(self.home.json_file("apps.json", {"apps": apps}))
         self.seen(child, b"api ready")
+        self.seen(child, b"db ready")
         self.assertEqual(sorted(entry["name"] for entry in self.home.jlist()), ["api", "db"])  # the control socket is there
         child.send_signal(signal.SIGTERM)
         self.assertEqual(self.code(child), 0)
