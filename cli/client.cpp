@@ -158,6 +158,8 @@ PMX_CALL(ReloadLogs)
 PMX_CALL(Scale)
 PMX_CALL(Reset)
 PMX_CALL(Signal)
+PMX_CALL(Trigger)
+PMX_CALL(Send)
 PMX_CALL(Kill)
 #undef PMX_CALL
 

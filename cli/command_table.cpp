@@ -50,6 +50,10 @@ const std::vector<Command>& all_commands() {
       {"env", "env <id>", "the environment of an instance", run_env},
       {"reset", "reset <target>...", "set the counters to zero", run_reset},
       {"sendSignal", "sendSignal <SIGNAME> <target>", "send a signal", run_send_signal},
+      {"send", "send <id> <line>", "write a line to the stdin of an app", run_send},
+      {"attach", "attach <id> [separator]", "its stdin and its output, until Ctrl-C", run_attach},
+      {"trigger", "trigger <target> <action> [parameter]", "run an action that an app offers",
+       run_trigger},
       {"save dump", "save", "write the list to dump.pmx", run_save},
       {"resurrect", "resurrect", "start what dump.pmx lists and does not run", run_resurrect},
       {"ping", "ping", "is the daemon there? Starts none", run_ping},
@@ -70,12 +74,52 @@ const Command* find_command(std::string_view name) {
   return found == commands.end() ? nullptr : &*found;
 }
 
-bool is_missing_pm2_command(std::string_view name) {
-  constexpr auto kMissing = std::to_array<std::string_view>(
-      {"startup", "unstartup", "monit",  "imonit",  "dash",       "dashboard", "deploy", "serve",
-       "expose",  "init",      "report", "install", "uninstall",  "cleardump", "set",    "unset",
-       "get",     "conf",      "config", "trigger", "prettylist", "attach",    "inspect"});
-  return std::find(kMissing.begin(), kMissing.end(), name) != kMissing.end();
+std::optional<std::string_view> instead_of_pm2_command(std::string_view name) {
+  struct Missing {
+    std::string_view name;
+    std::string_view instead;
+  };
+  constexpr std::string_view kUnits = "systemctl enable --now pmx@USER, see the README";
+  constexpr std::string_view kNothing = "`pmx --help` shows what pmx has";
+  constexpr std::string_view kGit = "git pull, then pmx reload";
+  constexpr std::string_view kNoService = "pmx talks to no service";
+  constexpr auto kMissing = std::to_array<Missing>({
+      {"startup", kUnits},
+      {"unstartup", kUnits},
+      {"monit", "pmx list, pmx show and pmx logs"},
+      {"imonit", "pmx list, pmx show and pmx logs"},
+      {"dash", "pmx list, pmx show and pmx logs"},
+      {"dashboard", "pmx list, pmx show and pmx logs"},
+      {"init", kNothing},
+      {"prettylist", "pmx jlist | jq"},
+      {"slist", "pmx report"},
+      {"sysinfos", "pmx report"},
+      {"deploy", "copy the new files (git, rsync), then pmx reload, or pmx apply FILE"},
+      {"inspect", "--node-args=--inspect, or pmx sendSignal SIGUSR1 NAME for an app of Node"},
+      {"profile:cpu", "--node-args=--cpu-prof"},
+      {"profile:mem", "--node-args=--heap-prof"},
+      {"pull", kGit},
+      {"forward", kGit},
+      {"backward", kGit},
+      {"install", "modules of pm2 are programs: pmx start runs those that need no pm2"},
+      {"uninstall", "pmx has no modules"},
+      {"publish", "pmx has no modules"},
+      {"package", "pmx has no modules"},
+      {"link", kNoService},
+      {"unlink", kNoService},
+      {"plus", kNoService},
+      {"register", kNoService},
+      {"login", kNoService},
+      {"logout", kNoService},
+      {"open", kNoService},
+      {"monitor", kNoService},
+      {"unmonitor", kNoService},
+      {"logrotate", kNothing},
+      {"autoinstall", kNothing},
+  });
+  const auto found = std::ranges::find(kMissing, name, &Missing::name);
+  if (found == kMissing.end()) return std::nullopt;
+  return found->instead;
 }
 
 bool is_command(const std::string& name) { return find_command(name) != nullptr; }

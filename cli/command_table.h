@@ -1,6 +1,7 @@
 // The one list of commands.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,8 +23,8 @@ const std::vector<Command>& all_commands();
 // By name or alias; nullptr if there is none.
 const Command* find_command(std::string_view name);
 bool is_command(const std::string& name);
-// Whether pm2 has a command of that name and pmx has not (yet).
-bool is_missing_pm2_command(std::string_view name);
+// Of a command that pm2 has and pmx has not: what to use instead. Nullopt: pm2 has no such command.
+std::optional<std::string_view> instead_of_pm2_command(std::string_view name);
 
 // `pmx` alone, and `pmx --help`.
 std::string short_usage();

@@ -64,9 +64,9 @@ int run(const std::vector<std::string>& words, const Output& output) {
   if (line.command.empty()) return run_without_command(line, output);
   const Command* command = find_command(line.command);
   if (command == nullptr) {
-    if (is_missing_pm2_command(line.command)) {
-      throw UsageError(fmt::format("pmx has no command \"{}\" yet", line.command),
-                       "pm2 has it; `pmx --help` shows what pmx has");
+    if (const auto instead = instead_of_pm2_command(line.command)) {
+      throw UsageError(fmt::format("pmx has no command \"{}\", which pm2 has", line.command),
+                       fmt::format("instead: {}", *instead));
     }
     const auto near = nearest(line.command, command_names());
     throw UsageError(fmt::format("unknown command \"{}\"", line.command),

@@ -8,6 +8,7 @@
 namespace pmx::cli {
 
 int run_apply(Context& context, Arguments& arguments);
+int run_attach(Context& context, Arguments& arguments);
 int run_delete(Context& context, Arguments& arguments);
 int run_describe(Context& context, Arguments& arguments);
 int run_env(Context& context, Arguments& arguments);
@@ -27,9 +28,11 @@ int run_restart(Context& context, Arguments& arguments);
 int run_resurrect(Context& context, Arguments& arguments);
 int run_save(Context& context, Arguments& arguments);
 int run_scale(Context& context, Arguments& arguments);
+int run_send(Context& context, Arguments& arguments);
 int run_send_signal(Context& context, Arguments& arguments);
 int run_start(Context& context, Arguments& arguments);
 int run_stop(Context& context, Arguments& arguments);
+int run_trigger(Context& context, Arguments& arguments);
 int run_unit(Context& context, Arguments& arguments);
 int run_update(Context& context, Arguments& arguments);
 

@@ -2,18 +2,17 @@
 // back is not noticed by who reads.
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <system_error>
 #include <utility>
 
 #include "cli/commands/commands.h"
 #include "cli/log_view/log_view.h"
+#include "cli/signals.h"
 
 namespace pmx::cli {
 namespace {
@@ -47,17 +46,6 @@ std::vector<LogFileEntry> entries_of(const std::vector<Source>& sources, const W
   return entries;
 }
 
-// SIGINT, SIGTERM and SIGHUP end `logs` in good order, with unfinished lines printed.
-UniqueFd take_signals() {
-  sigset_t signals;
-  ::sigemptyset(&signals);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&signals, number);
-  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-  UniqueFd fd(::signalfd(-1, &signals, SFD_CLOEXEC));
-  if (!fd) throw std::system_error(errno, std::generic_category(), "signalfd");
-  return fd;
-}
-
 class Follower {
  public:
   Follower(Context& context, const Wanted& wanted, std::vector<Source> sources, LogView& view)
@@ -65,7 +53,7 @@ class Follower {
 
   // Until a signal.
   void run() {
-    const UniqueFd signals = take_signals();
+    const UniqueFd signals = take_end_signals();
     take_news();
     for (;;) {
       std::vector<pollfd> waiting = {

@@ -17,26 +17,11 @@
 namespace pmx::cli {
 namespace {
 
-std::string quoted(const std::string& word) {
-  constexpr std::string_view kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,@%+";
-  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
-  std::string result = "'";
-  for (const char c : word) {
-    if (c == '\'') {
-      result += "'\\''";
-    } else {
-      result += c;
-    }
-  }
-  return result + "'";
-}
-
 std::string quoted(const std::vector<std::string>& words) {
   std::string result;
   for (const std::string& word : words) {
     if (!result.empty()) result += ' ';
-    result += quoted(word);
+    result += shell_word(word);
   }
   return result;
 }
@@ -146,6 +131,23 @@ void add_job(Rows& rows, const JobSpec& job, const std::string& time_zone) {
     rows.add("retries", fmt::format("{}, {} apart", job.retries, milliseconds(job.retry_delay)));
 }
 
+void add_custom(Rows& rows, const CustomReport& report) {
+  for (const CustomMetric& metric : report.metrics) {
+    // JSON text of a scalar.
+    const bool is_text = metric.value.size() >= 2 && metric.value.front() == '"';
+    const std::string value =
+        is_text ? metric.value.substr(1, metric.value.size() - 2) : metric.value;
+    rows.add("metric " + printable(metric.name),
+             value + (metric.unit.empty() ? "" : " " + metric.unit));
+  }
+  for (const CustomAction& action : report.actions) {
+    rows.add("action", fmt::format("{}{}", action.name, action.arity > 1 ? " <parameter>" : ""));
+  }
+  if (report.refused > 0)
+    rows.add("messages refused",
+             fmt::format("{}; the last one: {}", report.refused, report.refusal));
+}
+
 std::string_view sharing_way(Door door) {
   switch (door) {
     case Door::node:
@@ -235,6 +237,21 @@ void add_policy(Rows& rows, const AppSpec& spec) {
 
 }  // namespace
 
+std::string shell_word(const std::string& word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,@%+";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string result = "'";
+  for (const char c : word) {
+    if (c == '\'') {
+      result += "'\\''";
+    } else {
+      result += c;
+    }
+  }
+  return result + "'";
+}
+
 std::string command_line_of(const AppSpec& spec) {
   std::vector<std::string> words = argv_of(spec);
   // argv[0] may be a short name; what is executed is the whole path.
@@ -281,6 +298,7 @@ std::string describe(const InstanceStatus& one, const ListStyle& style) {
     add_policy(rows, spec);
     if (!one.detail->tree_by.empty()) rows.add("process tree by", one.detail->tree_by);
     for (const std::string& socket : one.detail->sockets) rows.add("socket", socket);
+    add_custom(rows, one.detail->custom);
   }
   rows.add("watch & reload", yes_no(one.watching));
   if (one.next_run) rows.add("next run", time_text(*one.next_run));

@@ -8,6 +8,9 @@
 
 namespace pmx::cli {
 
+// A word for a shell: as it is, or in quotes.
+std::string shell_word(const std::string& word);
+
 // Tables of keys and values, long values on several lines of a narrow terminal. Needs the details.
 std::string describe(const InstanceStatus& instance, const ListStyle& style);
 

@@ -136,6 +136,21 @@ void add_spec(Json& json, const AppSpec& spec) {
   json["env"] = environment(spec.env);
 }
 
+void add_custom(Json& json, const CustomReport& report) {
+  Json& actions = json["axm_actions"] = Json::array();
+  for (const CustomAction& action : report.actions)
+    actions.push_back(
+        {{"action_name", action.name}, {"action_type", action.type}, {"arity", action.arity}});
+  Json& metrics = json["axm_monitor"] = Json::object();
+  for (const CustomMetric& metric : report.metrics) {
+    Json& entry = metrics[metric.name];
+    entry["value"] = Json::parse(metric.value, nullptr, false);
+    if (!metric.unit.empty()) entry["unit"] = metric.unit;
+    if (!metric.type.empty()) entry["type"] = metric.type;
+  }
+  json["axm_options"] = Json::parse(report.options, nullptr, false);
+}
+
 Json pm2_env(const InstanceStatus& one) {
   // Variables first: an attribute of the same name is the attribute (pm2's trap 20 the other way).
   Json json = one.detail ? environment(one.detail->spec.env) : Json::object();
@@ -169,10 +184,8 @@ Json pm2_env(const InstanceStatus& one) {
     json["unique_id"] = one.detail->unique_id;
     json[one.detail->spec.instance_var] = one.instance_number;
   }
-  // pm2's agent fields, always empty here; exporters read them without asking whether they exist.
-  json["axm_actions"] = Json::array();
-  json["axm_monitor"] = Json::object();
-  json["axm_options"] = Json::object();
+  // Exporters read these without asking whether they exist.
+  add_custom(json, one.detail ? one.detail->custom : CustomReport());
   json["axm_dynamic"] = Json::object();
   json["pmx"] = false;
   json["vizion"] = false;

@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/model/app_spec.h"
+#include "common/model/custom_report.h"
 #include "common/model/exit_status.h"
 #include "common/model/health_check.h"
 
@@ -56,8 +57,9 @@ struct InstanceStatus {
     std::string out_path;
     std::string error_path;
     std::string pid_path;
-    std::string unique_id;             // UUID, one per instance
-    std::string tree_by;               // how its processes are known: "cgroup /sys/..."
+    std::string unique_id;  // UUID, one per instance
+    std::string tree_by;    // how its processes are known: "cgroup /sys/..."
+    CustomReport custom;
     std::vector<std::string> sockets;  // of the app: "tcp 127.0.0.1:3000, slots"
   };
   std::optional<Detail> detail;

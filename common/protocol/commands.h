@@ -200,6 +200,40 @@ struct Signal {
   using Response = ActedResponse;
 };
 
+// Has the instances of the target that offer it run a custom action. Answers when all have answered,
+// or the time is over; error `not_found` if none offers it.
+struct Trigger {
+  static constexpr std::string_view method = "trigger";
+  struct Request {
+    std::string target;
+    std::string action;
+    std::optional<std::string> param;
+    Millis timeout{30000};  // at most an hour
+  };
+  struct Answer {
+    int pm_id = 0;
+    std::string name;
+    std::string name_space;  // "namespace" on the wire
+    std::string json;        // what the action has returned
+    std::string error;       // why there is nothing; or empty
+  };
+  struct Response {
+    std::vector<Answer> answers;
+  };
+};
+
+// Bytes for the stdin of one instance (a line: at most 4096 bytes with its end, taken as a whole or
+// not at all), or a message for its channel. Error `busy`: it does not take it.
+struct Send {
+  static constexpr std::string_view method = "send";
+  struct Request {
+    std::string target;   // of one instance
+    std::string input;    // not UTF-8: a list of byte values
+    std::string message;  // JSON
+  };
+  using Response = ActedResponse;
+};
+
 // Stops and forgets every app, then ends the daemon and its keeper. The answer comes when all apps
 // are gone.
 struct Kill {
@@ -225,7 +259,7 @@ struct TypeList {};
 // The one list: the daemon's table is made from it, and a command without a handler does not
 // compile.
 using AllCommands = TypeList<Ping, Start, Apply, Stop, Restart, Reload, Delete, List, Logs, Flush,
-                             ReloadLogs, Scale, Reset, Signal, Kill>;
+                             ReloadLogs, Scale, Reset, Signal, Trigger, Send, Kill>;
 
 using Json = nlohmann::json;
 
@@ -257,6 +291,10 @@ PMX_PROTOCOL_JSON(ReloadLogs::Response)
 PMX_PROTOCOL_JSON(Scale::Request)
 PMX_PROTOCOL_JSON(Scale::Response)
 PMX_PROTOCOL_JSON(Signal::Request)
+PMX_PROTOCOL_JSON(Trigger::Request)
+PMX_PROTOCOL_JSON(Trigger::Answer)
+PMX_PROTOCOL_JSON(Trigger::Response)
+PMX_PROTOCOL_JSON(Send::Request)
 PMX_PROTOCOL_JSON(Kill::Request)
 PMX_PROTOCOL_JSON(Kill::Response)
 PMX_PROTOCOL_JSON(Progress)

@@ -226,6 +226,51 @@ void from_json(const Json& json, Signal::Request& value) {
   Fields(json).required("target", value.target).required("signal", value.signal);
 }
 
+void to_json(Json& json, const Trigger::Request& value) {
+  json = {{"target", value.target}, {"action", value.action}, {"timeout", value.timeout.count()}};
+  if (value.param) json["param"] = *value.param;
+}
+void from_json(const Json& json, Trigger::Request& value) {
+  Fields(json)
+      .required("target", value.target)
+      .required("action", value.action)
+      .optional("param", value.param)
+      .optional("timeout", value.timeout);
+}
+
+void to_json(Json& json, const Trigger::Answer& value) {
+  json = {{"pm_id", value.pm_id}, {"name", value.name}, {"namespace", value.name_space}};
+  if (value.error.empty()) {
+    json["json"] = value.json;
+  } else {
+    json["error"] = value.error;
+  }
+}
+void from_json(const Json& json, Trigger::Answer& value) {
+  Fields(json)
+      .required("pm_id", value.pm_id)
+      .required("name", value.name)
+      .optional("namespace", value.name_space)
+      .optional("json", value.json)
+      .optional("error", value.error);
+}
+
+void to_json(Json& json, const Trigger::Response& value) { json = {{"answers", value.answers}}; }
+void from_json(const Json& json, Trigger::Response& value) {
+  Fields(json).required("answers", value.answers);
+}
+
+void to_json(Json& json, const Send::Request& value) {
+  json = {{"target", value.target}};
+  if (!value.input.empty()) json["input"] = bytes_json(value.input);
+  if (!value.message.empty()) json["message"] = value.message;
+}
+void from_json(const Json& json, Send::Request& value) {
+  Fields(json).required("target", value.target).optional("message", value.message);
+  const auto input = json.find("input");
+  if (input != json.end()) value.input = bytes_from(*input, "input");
+}
+
 void to_json(Json& json, const Kill::Request&) { json = Json::object(); }
 void from_json(const Json&, Kill::Request&) {}
 

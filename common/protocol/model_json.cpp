@@ -10,8 +10,6 @@ namespace pmx {
 using nlohmann::json;
 using protocol::Fields;
 
-namespace {
-
 // Arguments and variables are bytes, JSON is UTF-8: what is not UTF-8 travels as a list of byte
 // values.
 json bytes_json(const std::string& bytes) {
@@ -39,6 +37,8 @@ std::string bytes_from(const json& in, std::string_view name) {
   }
   return bytes;
 }
+
+namespace {
 
 json arguments_json(const std::vector<std::string>& arguments) {
   json list = json::array();
@@ -358,6 +358,47 @@ void from_json(const json& in, ExitStatus& value) {
       .optional("core_dumped", value.core_dumped);
 }
 
+void to_json(json& out, const CustomAction& value) {
+  out = json{{"name", value.name}, {"type", value.type}, {"arity", value.arity}};
+}
+
+void from_json(const json& in, CustomAction& value) {
+  Fields(in)
+      .required("name", value.name)
+      .optional("type", value.type)
+      .optional("arity", value.arity);
+}
+
+void to_json(json& out, const CustomMetric& value) {
+  out = json{
+      {"name", value.name}, {"value", value.value}, {"unit", value.unit}, {"type", value.type}};
+}
+
+void from_json(const json& in, CustomMetric& value) {
+  Fields(in)
+      .required("name", value.name)
+      .required("value", value.value)
+      .optional("unit", value.unit)
+      .optional("type", value.type);
+}
+
+void to_json(json& out, const CustomReport& value) {
+  out = json{{"actions", value.actions},
+             {"metrics", value.metrics},
+             {"options", value.options},
+             {"refused", value.refused},
+             {"refusal", value.refusal}};
+}
+
+void from_json(const json& in, CustomReport& value) {
+  Fields(in)
+      .optional("actions", value.actions)
+      .optional("metrics", value.metrics)
+      .optional("options", value.options)
+      .optional("refused", value.refused)
+      .optional("refusal", value.refusal);
+}
+
 void to_json(json& out, const InstanceStatus& value) {
   out = json{{"pm_id", value.pm_id},
              {"instance_number", value.instance_number},
@@ -391,6 +432,7 @@ void to_json(json& out, const InstanceStatus& value) {
                          {"pid_path", value.detail->pid_path},
                          {"unique_id", value.detail->unique_id},
                          {"tree_by", value.detail->tree_by},
+                         {"custom", value.detail->custom},
                          {"sockets", value.detail->sockets}};
   }
 }
@@ -433,6 +475,7 @@ void from_json(const json& in, InstanceStatus& value) {
       .optional("pid_path", d.pid_path)
       .optional("unique_id", d.unique_id)
       .optional("tree_by", d.tree_by)
+      .optional("custom", d.custom)
       .optional("sockets", d.sockets);
 }
 

@@ -387,6 +387,7 @@ InstanceStatus Instance::status(bool detail) const {
     more.pid_path = paths_.pid;
     more.unique_id = identity_.unique_id;
     if (current_) more.tree_by = ports_.processes.known_by(current_->run);
+    if (current_ && !current_->exited) more.custom = current_->reports.report();
     for (const ListenerStatus& one : ports_.listeners.status(identity_.app_id)) {
       more.sockets.push_back(fmt::format(
           "{}, {}{}{}{}", one.address, to_string(one.balance),

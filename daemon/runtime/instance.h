@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/model/instance_status.h"
@@ -111,6 +112,26 @@ class Instance {
   // What that run was started with, unless it is on its way out: then nullptr.
   [[nodiscard]] const AppSpec* spec_to_share(std::uint32_t generation) const;
 
+  // Actions that its app offers. A call is over with end_call(), or with its run.
+  struct ActionCall {
+    std::uint32_t generation;
+    std::uint64_t number;
+  };
+  [[nodiscard]] bool offers(const std::string& action) const;
+  [[nodiscard]] std::vector<std::string> offered_actions() const;
+  // Nullopt: the app does not take it.
+  std::optional<ActionCall> call_action(const std::string& action,
+                                        const std::optional<std::string>& param);
+  [[nodiscard]] bool may_answer(const ActionCall& call);
+  // JSON. Nullopt: none yet.
+  [[nodiscard]] std::optional<std::string> answer_of(const ActionCall& call);
+  void end_call(const ActionCall& call);
+
+  // To the stdin of its process, and to its message channel. Returns why it is not taken, or
+  // nothing.
+  std::string write_input(std::string_view bytes);
+  std::string send_message(std::string_view json);
+
   // Sends a signal to the main process. False: there is none.
   bool signal(int number);
 
@@ -189,6 +210,7 @@ class Instance {
   void became_unhealthy(std::uint32_t generation, const std::string& why);
   void became_ready(std::uint32_t generation);
   void message(std::uint32_t generation, std::string_view json);
+  void app_message(std::uint32_t generation, AppMessage message);
   void channel_closed(std::uint32_t generation);
   void set_role(Incarnation& incarnation, Incarnation::Role role);
   void remember(const Incarnation& incarnation) const;

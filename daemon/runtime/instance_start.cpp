@@ -152,6 +152,8 @@ std::unique_ptr<Incarnation> Instance::spawn(const AppSpec& spec, Incarnation::R
   request.argv = std::move(argv);
   request.env = environment(spec, generation_);
   request.cwd = spec.cwd;
+  // A job ends with its input, as under cron; what serves goes on.
+  request.input = !spec.job;
   request.limits = spec.limits;
   request.watch_binds = door_of(spec) == Door::seccomp;
   request.note = note_of(*incarnation);
@@ -199,6 +201,9 @@ void Instance::open_channel(Incarnation& incarnation, UniqueFd fd, const AppSpec
   ChannelEvents events;
   events.on_listening = [this, generation] { now_listens(generation); };
   events.on_message = [this, generation](std::string_view json) { message(generation, json); };
+  events.on_app_message = [this, generation](AppMessage said) {
+    app_message(generation, std::move(said));
+  };
   events.on_closed = [this, generation] { channel_closed(generation); };
   events.on_note_changed = [this, generation] {
     if (const Incarnation* changed = find(generation)) remember(*changed);

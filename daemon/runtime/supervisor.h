@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/model/effect.h"
@@ -105,6 +106,23 @@ class Supervisor {
   void record_all();
   // Throws Error(not_found) if none of them runs.
   void signal(const std::vector<int>& pm_ids, int number);
+  // What became of an action that an instance was asked for.
+  struct ActionOutcome {
+    int pm_id = 0;
+    std::string name;
+    std::string name_space;
+    std::string json;   // the answer
+    std::string error;  // why there is none
+  };
+  // Has those run the action that offer it; waits for the answers for at most `timeout`. Throws
+  // Error(not_found) if none does.
+  awaitable<std::vector<ActionOutcome>> call_action(std::vector<int> pm_ids, std::string action,
+                                                    std::optional<std::string> param,
+                                                    Millis timeout);
+  // To the stdin of an instance (at most kMaxInputBytes), and to its message channel. Throw
+  // Error(busy): it does not take it.
+  void write_input(int pm_id, std::string_view bytes);
+  void send_message(int pm_id, std::string_view json);
   // What a program that asks for a socket, or listens, is. nullopt: no run of ours has this token.
   struct Asker {
     std::uint64_t app_id = 0;
@@ -196,6 +214,7 @@ class Supervisor {
   awaitable<void> committed();
   awaitable<void> wait_until_stopped(std::vector<int> pm_ids);
   awaitable<void> drain_and_drop(std::vector<int> pm_ids);
+  [[noreturn]] void throw_not_sent(int pm_id, const std::string& problem) const;
   void throw_unless_stopped(const std::vector<int>& pm_ids) const;
 
   Ports ports_;

@@ -87,7 +87,7 @@ class Targets(WithApps):
     def test_pm2_command_that_pmx_has_not(self):
         for command in ("monit", "startup"):
             ran = self.home.fails(command, code=2)
-            self.assertIn(f'pmx has no command "{command}" yet', ran.stderr)
+            self.assertIn(f'pmx has no command "{command}", which pm2 has', ran.stderr)
             self.assertNotIn("did you mean", ran.stderr)
 
     def test_unknown(self):

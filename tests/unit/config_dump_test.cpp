@@ -276,7 +276,7 @@ TEST_CASE("entries come from detailed statuses") {
   status.restarts = full.restarts;
   status.created_at = full.created_at;
   status.detail =
-      InstanceStatus::Detail{full.spec, full.out_path, full.error_path, full.pid_path, "u", "", {}};
+      InstanceStatus::Detail{full.spec, full.out_path, full.error_path, full.pid_path, "u", "", {}, {}};
   check_equal(dump_entry_of(status), full);
 }
 

@@ -116,8 +116,9 @@ InstanceStatus full_status() {
   status.memory_bytes = 1U << 30U;
   status.watching = true;
   status.watch_problem = "no watches left";
+  const CustomReport custom{{{"clear", "custom", 1}}, {{"m", "1", "u", "t"}}, "{}", 1, "why"};
   status.detail = InstanceStatus::Detail{
-      full_spec(), "/o", "/e", "/p", "uuid", "cgroup /x", {"tcp 1.2.3.4:5, slots"}};
+      full_spec(), "/o", "/e", "/p", "uuid", "cgroup /x", custom, {"tcp 1.2.3.4:5, slots"}};
   return status;
 }
 
@@ -181,6 +182,13 @@ TEST_CASE("requests and responses survive") {
   CHECK(round_trip(Scale::Request{"web", -2, true}).count == -2);
   CHECK(round_trip(Scale::Response{{4}, {1, 2}, {full_status()}}).removed.size() == 2);
   round_trip(Signal::Request{"web", "USR2"});
+  round_trip(Trigger::Request{"web", "clear", "all", Millis{7}});
+  round_trip(Trigger::Request{"web", "clear", std::nullopt, Millis{7}});
+  Trigger::Response triggered;
+  triggered.answers = {{1, "web", "shop", "{\"a\":1}", ""}, {2, "web", "shop", "", "late"}};
+  CHECK(round_trip(triggered).answers.back().error == "late");
+  CHECK(round_trip(Send::Request{"0", "\xff line\n", ""}).input == "\xff line\n");
+  round_trip(Send::Request{"0", "", "{}"});
   round_trip(Kill::Request{});
   round_trip(Kill::Response{1, 2, 3});
   round_trip(Progress{1, "web", "text"});
