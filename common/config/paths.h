@@ -32,6 +32,7 @@ class Paths {
   [[nodiscard]] std::string logs() const { return home_ + "/logs"; }
   [[nodiscard]] std::string pids() const { return home_ + "/pids"; }
   [[nodiscard]] std::string dump() const { return home_ + "/dump.pmx"; }
+  [[nodiscard]] std::string settings() const { return home_ + "/module_conf.json"; }  // pm2's name
   [[nodiscard]] std::string dump_backup() const { return home_ + "/dump.pmx.bak"; }
 
   // Of an instance, by pm2's rules (pm2-surface 11.1): the id is part of a log's name unless the
