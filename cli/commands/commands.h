@@ -9,6 +9,7 @@ namespace pmx::cli {
 
 int run_apply(Context& context, Arguments& arguments);
 int run_attach(Context& context, Arguments& arguments);
+int run_cleardump(Context& context, Arguments& arguments);
 int run_conf(Context& context, Arguments& arguments);
 int run_delete(Context& context, Arguments& arguments);
 int run_describe(Context& context, Arguments& arguments);
@@ -17,6 +18,7 @@ int run_examples(Context& context, Arguments& arguments);
 int run_flush(Context& context, Arguments& arguments);
 int run_get(Context& context, Arguments& arguments);
 int run_id(Context& context, Arguments& arguments);
+int run_import(Context& context, Arguments& arguments);
 int run_jlist(Context& context, Arguments& arguments);
 int run_kill(Context& context, Arguments& arguments);
 int run_list(Context& context, Arguments& arguments);

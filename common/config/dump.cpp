@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -258,6 +259,39 @@ const std::vector<Field>& own_fields() {
   return fields;
 }
 
+bool read_id(const Json& in, std::string& out) {
+  if (in.is_number_integer()) {
+    out = std::to_string(in.get<std::int64_t>());
+    return true;
+  }
+  return from_value(in, out);
+}
+
+// Of pm2's own lists, where they stand among the attributes.
+const std::vector<Field>& fields_of_pm2_alone() {
+  static const std::vector<Field> fields{
+      field<&AppSpec::ignore_watch>("ignore_watch"),
+      field<&AppSpec::log_date_format>("log_date_format"),
+      field<&AppSpec::log_type>("log_type"),
+      {"uid", nullptr, [](const Json& in, AppSpec& spec) { return read_id(in, spec.limits.uid); },
+       "a name or a number"},
+      {"gid", nullptr, [](const Json& in, AppSpec& spec) { return read_id(in, spec.limits.gid); },
+       "a name or a number"},
+  };
+  return fields;
+}
+
+// What a user of pm2 may have asked for and pmx does not do. What needs nothing here, as
+// source_map_support, or is done already, as filter_env, is not among them.
+constexpr auto kUnmapped = std::to_array<std::string_view>(
+    {"pm_log_path", "disable_logs", "watch_options", "post_update", "trace", "v8",
+     "event_loop_inspector", "deep_monitoring", "install_url"});
+
+bool says_something(const Json& value) {
+  return !value.is_null() && value != false && value != "" && value != 0 &&
+         !(value.is_structured() && value.empty());
+}
+
 void write_fields(Json& out, const std::vector<Field>& fields, const AppSpec& spec) {
   for (const Field& one : fields) {
     Json value = one.write(spec);
@@ -390,8 +424,30 @@ class EntryReader {
     });
     spec.instances_given = spec.exec_mode == ExecMode::cluster || spec.merge_logs == false;
     if (spec.version == "N/A") spec.version.clear();
+    if (const auto module = in_.find("pmx_module"); module != in_.end() && *module == true)
+      refuse("a module of pm2, which runs under pm2 only");
+    read_fields(in_, fields_of_pm2_alone());
+    read_watch();
+    for (const std::string_view key : kUnmapped) {
+      const auto found = in_.find(key);
+      if (found != in_.end() && says_something(*found)) entry_.unmapped.emplace_back(key);
+    }
     spec.out_file = own_log_file(entry_.out_path, "out");
     spec.error_file = own_log_file(entry_.error_path, "error");
+  }
+
+  void read_watch() {
+    const auto found = in_.find("watch");
+    if (found == in_.end() || found->is_null()) return;
+    AppSpec& spec = entry_.spec;
+    if (found->is_boolean()) {
+      spec.watch = found->get<bool>();
+    } else if (from_value(*found, spec.watch_paths)) {
+      spec.watch = !spec.watch_paths.empty();
+    } else {
+      refuse(fmt::format("field \"watch\": expected true, false or paths, not {}",
+                         values::shown(*found)));
+    }
   }
 
   // A path of pm2's as a user's wish: without the instance's id; empty if it is pm2's default.
@@ -418,9 +474,16 @@ class EntryReader {
 
 DumpEntry dump_entry_of(const InstanceStatus& status) {
   const InstanceStatus::Detail& detail = status.detail.value();
-  return {detail.spec,       status.state,      status.instance_number,
-          status.restarts,   status.created_at, detail.out_path,
-          detail.error_path, detail.pid_path,   {}};
+  return {detail.spec,
+          status.state,
+          status.instance_number,
+          status.restarts,
+          status.created_at,
+          detail.out_path,
+          detail.error_path,
+          detail.pid_path,
+          {},
+          {}};
 }
 
 std::string dump_text(const std::vector<DumpEntry>& entries) {
@@ -437,7 +500,11 @@ SavedList read_dump(std::string_view text) {
   SavedList saved;
   for (std::size_t index = 0; index < list.size(); ++index) {
     try {
-      saved.entries.push_back(EntryReader(list[index], index).read());
+      // `pm2 jlist` has it one level deeper.
+      const Json& item = list[index];
+      const auto inner = item.is_object() ? item.find("pm2_env") : item.end();
+      const bool is_inner = item.is_object() && inner != item.end();
+      saved.entries.push_back(EntryReader(is_inner ? *inner : item, index).read());
     } catch (const Error& error) {
       saved.problems.emplace_back(error.what());
     }
