@@ -56,6 +56,7 @@ const std::vector<Command>& all_commands() {
        run_trigger},
       {"save dump", "save", "write the list to dump.pmx", run_save},
       {"resurrect", "resurrect", "start what dump.pmx lists and does not run", run_resurrect},
+      {"serve expose", "serve [path] [port]", "files of a directory over HTTP", run_serve},
       {"import", "import <pm2|supervisord> [file]", "take over the apps of another process manager",
        run_import},
       {"cleardump", "cleardump", "empty dump.pmx", run_cleardump},

@@ -7,7 +7,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$here/say.sh"
 
 # Compiler, build tools, and what CMakeLists.txt looks for (doctest and python3: the tests).
-build_packages="g++ cmake ninja-build libasio-dev libcli11-dev nlohmann-json3-dev libfmt-dev libsqlitecpp-dev
+build_packages="g++ cmake ninja-build libasio-dev libcli11-dev libcpp-httplib-dev nlohmann-json3-dev libfmt-dev libsqlitecpp-dev
   libsqlite3-dev doctest-dev python3"
 # What the integration tests call: a load generator, certificates and the means to fetch other versions of Node, another language.
 test_packages="wrk openssl ca-certificates ruby"

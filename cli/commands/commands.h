@@ -37,6 +37,7 @@ int run_save(Context& context, Arguments& arguments);
 int run_scale(Context& context, Arguments& arguments);
 int run_send(Context& context, Arguments& arguments);
 int run_send_signal(Context& context, Arguments& arguments);
+int run_serve(Context& context, Arguments& arguments);
 int run_set(Context& context, Arguments& arguments);
 int run_start(Context& context, Arguments& arguments);
 int run_stop(Context& context, Arguments& arguments);
