@@ -53,7 +53,8 @@ void Arguments::flag(const std::string& names, bool& value, const std::string& h
 }
 
 void Arguments::flag_with_text(const std::string& name, std::optional<std::string>& value,
-                               const std::string& implied, const std::string& help) {
+                               const std::string& implied, const std::string& help,
+                               const std::function<bool(std::string_view)>& takes) {
   parser_->remember(parser_->app.add_flag_function(
       name, [&value, implied](std::int64_t) { value = implied; }, help));
   // CLI11 flags accept numbers only, so the form with text is taken out beforehand.
@@ -61,6 +62,9 @@ void Arguments::flag_with_text(const std::string& name, std::optional<std::strin
     if (word->rfind(name + "=", 0) == 0) {
       value = word->substr(name.size() + 1);
       word = given_.erase(word);
+    } else if (takes && *word == name && word + 1 != given_.end() && takes(*(word + 1))) {
+      value = *(word + 1);
+      word = given_.erase(word, word + 2);
     } else {
       ++word;
     }

@@ -2,9 +2,11 @@
 // variables, then calls parse(). Keeps CLI11 out of every other file.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/command_line.h"
@@ -34,9 +36,10 @@ class Arguments {
   // `names` as in "-n,--name"; the variables must outlive parse().
   void flag(const std::string& names, bool& value, const std::string& help);
   // A flag that may carry text: --timestamp or --timestamp=FORMAT; `implied` is what it means
-  // alone.
+  // alone. With `takes` also --timestamp FORMAT, if that holds of the next word.
   void flag_with_text(const std::string& name, std::optional<std::string>& value,
-                      const std::string& implied, const std::string& help);
+                      const std::string& implied, const std::string& help,
+                      const std::function<bool(std::string_view)>& takes = {});
   void text(const std::string& names, std::optional<std::string>& value, const std::string& what,
             const std::string& help);
   // Whole numbers; negative ones too.

@@ -5,8 +5,10 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <system_error>
@@ -126,19 +128,23 @@ typename Command::Response Client::call(const typename Command::Request& request
   }
 }
 
-std::optional<protocol::Logs::Response> Client::changed_log_files() {
+Client::LogNews Client::log_news() {
   while (receive(false)) {
   }
-  std::optional<protocol::Logs::Response> newest;
+  LogNews news;
   while (std::optional<std::string> line = buffer_.next()) {
     protocol::Json payload;
     const protocol::Incoming incoming = protocol::parse_incoming(*line, payload);
     if (incoming.kind == protocol::Incoming::Kind::error) throw *incoming.error;
     if (incoming.method == protocol::Logs::changed) {
-      newest = payload.get<protocol::Logs::Response>();
+      news.files = payload.get<protocol::Logs::Response>();
+    } else if (incoming.method == protocol::Logs::happened) {
+      auto more = payload.get<protocol::Logs::Events>();
+      news.events.missed += more.missed;
+      std::move(more.events.begin(), more.events.end(), std::back_inserter(news.events.events));
     }
   }
-  return newest;
+  return news;
 }
 
 #define PMX_CALL(Command)                                               \

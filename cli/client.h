@@ -35,11 +35,15 @@ class Client {
   // Answers must come within this many seconds from now on, else call throws Error(timeout).
   void limit_waiting(int seconds);
 
-  // For poll(2): readable when changed_log_files() has something to do.
+  // For poll(2): readable when log_news() has something to do.
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
-  // After call<Logs> with `follow`: the newest set of log files that has arrived, if any. Never
-  // waits. Throws Error(unavailable) at the end of the connection.
-  std::optional<protocol::Logs::Response> changed_log_files();
+  struct LogNews {
+    std::optional<protocol::Logs::Response> files;  // the newest set, if it has changed
+    protocol::Logs::Events events;
+  };
+  // After call<Logs> with `follow`: what has arrived. Never waits. Throws Error(unavailable) at the
+  // end of the connection.
+  LogNews log_news();
 
  private:
   explicit Client(UniqueFd fd) : fd_(std::move(fd)), buffer_(protocol::kMaxResponseBytes) {}

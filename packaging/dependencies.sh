@@ -8,7 +8,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 # Compiler, build tools, and what CMakeLists.txt looks for (doctest and python3: the tests).
 build_packages="g++ cmake ninja-build libasio-dev libcli11-dev nlohmann-json3-dev libfmt-dev libsqlitecpp-dev
-  libsqlite3-dev doctest-dev python3"
+  libsqlite3-dev zlib1g-dev doctest-dev python3"
 # What the integration tests call: a load generator, certificates and the means to fetch other versions of Node, another language.
 test_packages="wrk openssl ca-certificates ruby"
 

@@ -40,6 +40,9 @@ class LogView {
   // named, absent ones skipped.
   void print_history();
 
+  // In json; other formats do not show them.
+  void show_events(const std::vector<LogEvent>& events);
+
   // Readable (poll, epoll) when `on_ready` has something to do; nothing happens and no CPU is used
   // in between.
   [[nodiscard]] int event_fd() const noexcept { return epoll_.get(); }

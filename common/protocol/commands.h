@@ -133,22 +133,37 @@ struct List {
 
 // The log files of a target. With `follow` the connection stays and a "logs.files" notification
 // with the same shape as the response comes each time the set changes; the client reads and follows
-// the files itself.
+// the files itself. With `events` too, "logs.events" notifications tell what becomes of the target's
+// processes.
 struct Logs {
   static constexpr std::string_view method = "logs";
   static constexpr std::string_view changed = "logs.files";
   struct Request {
     std::optional<std::string> target;
     bool follow = false;
+    bool events = false;
   };
   struct File {
     int pm_id = 0;
     std::string name;
     std::string stream;  // "out" or "err"
     std::string path;
+    std::string date_format = {};  // what each line begins with (date_pattern.h), then ": "
+    bool json = false;             // each line is an object, its timestamp as date_format or ISO
   };
   struct Response {
     std::vector<File> files;
+  };
+  static constexpr std::string_view happened = "logs.events";
+  struct Event {
+    int pm_id = 0;
+    std::string name;
+    std::string event;  // online, exit, start, restart, stop, "restart overlimit", delete
+    WallMillis at = 0;
+  };
+  struct Events {
+    std::vector<Event> events;
+    std::uint64_t missed = 0;  // before them: more than the daemon remembers
   };
 };
 
@@ -250,6 +265,8 @@ PMX_PROTOCOL_JSON(List::Response)
 PMX_PROTOCOL_JSON(Logs::Request)
 PMX_PROTOCOL_JSON(Logs::File)
 PMX_PROTOCOL_JSON(Logs::Response)
+PMX_PROTOCOL_JSON(Logs::Event)
+PMX_PROTOCOL_JSON(Logs::Events)
 PMX_PROTOCOL_JSON(Flush::Request)
 PMX_PROTOCOL_JSON(Flush::Response)
 PMX_PROTOCOL_JSON(ReloadLogs::Request)

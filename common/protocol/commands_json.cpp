@@ -157,28 +157,53 @@ void from_json(const Json& json, List::Response& value) {
 }
 
 void to_json(Json& json, const Logs::Request& value) {
-  json = {{"follow", value.follow}};
+  json = {{"follow", value.follow}, {"events", value.events}};
   if (value.target) json["target"] = *value.target;
 }
 void from_json(const Json& json, Logs::Request& value) {
-  Fields(json).optional("target", value.target).optional("follow", value.follow);
+  Fields(json)
+      .optional("target", value.target)
+      .optional("follow", value.follow)
+      .optional("events", value.events);
 }
 
 void to_json(Json& json, const Logs::File& value) {
   json = {
       {"pm_id", value.pm_id}, {"name", value.name}, {"stream", value.stream}, {"path", value.path}};
+  if (!value.date_format.empty()) json["date_format"] = value.date_format;
+  if (value.json) json["json"] = true;
 }
 void from_json(const Json& json, Logs::File& value) {
   Fields(json)
       .required("pm_id", value.pm_id)
       .required("name", value.name)
       .required("stream", value.stream)
-      .required("path", value.path);
+      .required("path", value.path)
+      .optional("date_format", value.date_format)
+      .optional("json", value.json);
 }
 
 void to_json(Json& json, const Logs::Response& value) { json = {{"files", value.files}}; }
 void from_json(const Json& json, Logs::Response& value) {
   Fields(json).required("files", value.files);
+}
+
+void to_json(Json& json, const Logs::Event& value) {
+  json = {{"pm_id", value.pm_id}, {"name", value.name}, {"event", value.event}, {"at", value.at}};
+}
+void from_json(const Json& json, Logs::Event& value) {
+  Fields(json)
+      .required("pm_id", value.pm_id)
+      .required("name", value.name)
+      .required("event", value.event)
+      .optional("at", value.at);
+}
+
+void to_json(Json& json, const Logs::Events& value) {
+  json = {{"events", value.events}, {"missed", value.missed}};
+}
+void from_json(const Json& json, Logs::Events& value) {
+  Fields(json).required("events", value.events).optional("missed", value.missed);
 }
 
 void to_json(Json& json, const Flush::Request& value) {
