@@ -99,21 +99,33 @@ void Output::text(std::string_view text) const {
 void Output::list(const std::vector<InstanceStatus>& instances) const {
   if (silent_) return;
   write(stdout, list_table(instances, {width_, colours_, wall_now()}));
-  warn_of_watches(instances);
+  warn_of_problems(instances);
 }
 
 void Output::mini_list(const std::vector<InstanceStatus>& instances) const {
   if (silent_) return;
   write(stdout, cli::mini_list(instances, {width_, colours_, wall_now()}));
-  warn_of_watches(instances);
+  warn_of_problems(instances);
 }
 
-void Output::warn_of_watches(const std::vector<InstanceStatus>& instances) const {
+namespace {
+
+std::string log_remark(const InstanceStatus& one) {
+  if (one.log_dropped == 0) return one.log_problem;
+  const std::string dropped = fmt::format("{} bytes had no room and are lost", one.log_dropped);
+  return one.log_problem.empty() ? dropped : one.log_problem + "; " + dropped;
+}
+
+}  // namespace
+
+void Output::warn_of_problems(const std::vector<InstanceStatus>& instances) const {
   std::set<std::string> told;  // instances of an app have the same
   for (const InstanceStatus& one : instances) {
-    if (one.watch_problem.empty()) continue;
-    const std::string text = fmt::format("{}: watch: {}", one.name, one.watch_problem);
-    if (told.insert(text).second) warn(text);
+    for (const auto& [what, problem] :
+         {std::pair("watch", one.watch_problem), {"logs", log_remark(one)}}) {
+      const std::string text = fmt::format("{}: {}: {}", one.name, what, problem);
+      if (!problem.empty() && told.insert(text).second) warn(text);
+    }
   }
 }
 

@@ -47,7 +47,7 @@ class Output {
   [[nodiscard]] bool silent() const { return silent_; }
 
  private:
-  void warn_of_watches(const std::vector<InstanceStatus>& instances) const;
+  void warn_of_problems(const std::vector<InstanceStatus>& instances) const;
 
   bool silent_ = false;
   bool colours_ = false;

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -85,7 +86,10 @@ class Daemon {
         keeper_pid_(::getppid()),
         link_(io_, std::move(options_.link)),
         store_(options_.paths.database(), poster(), log_line),
-        logs_(poster(), log_line),
+        logs_(poster(), sayer(),
+              [this](int pm_id, const std::string& problem, std::uint64_t dropped) {
+                if (supervisor_) supervisor_->log_trouble(pm_id, problem, dropped);
+              }),
         cgroups_(options_.paths.home(), wants_cgroups()),
         spawner_(io_, link_, cgroups_, {options_.open_files, present_umask()}),
         sockets_(link_,
@@ -116,7 +120,7 @@ class Daemon {
                            const keeper::ExitRecord& record) { spawner_.exited(slot, record); },
          .on_lost = [this] { keeper_lost(); }});
     context_ = std::make_unique<ControlContext>(ControlContext{
-        io_, *supervisor_, logs_, keeper_pid_, options_.paths.log(), [this] { end(); }, log_line});
+        io_, *supervisor_, logs_, keeper_pid_, options_.paths.log(), [this] { end(); }, sayer()});
     server_ = std::make_unique<ControlServer>(io_, home_.listen(), *context_);
     server_->start();
     watch_home();
@@ -160,7 +164,7 @@ class Daemon {
             .paths =
                 [paths](const AppSpec& spec, int pm_id) {
                   return InstancePaths{paths.out_log(spec, pm_id), paths.error_log(spec, pm_id),
-                                       paths.pid_of(spec, pm_id)};
+                                       paths.combined_log(spec, pm_id), paths.pid_of(spec, pm_id)};
                 },
             .new_unique_id = new_uuid,
             .command =
@@ -177,7 +181,27 @@ class Daemon {
                 [this](std::function<void()> on_time) {
                   return std::make_unique<TimerfdWallTimer>(io_, std::move(on_time));
                 },
-            .log = log_line};
+            .log = sayer()};
+  }
+
+  std::function<void(const std::string&)> sayer() {
+    return [this](const std::string& text) { say(text); };
+  }
+
+  // Our own log is bounded, too.
+  void say(const std::string& text) {
+    log_line(text);
+    if (shortening_log_ || !home_.log_is_long()) return;
+    shortening_log_ = true;
+    logs_.run([this, path = options_.paths.log()] {
+      const int error = Home::shorten_log(path);
+      asio::post(io_, [this, error] {
+        shortening_log_ = false;
+        log_line(error == 0 ? "this log has become long: what was before is in pmx.log.1"
+                            : fmt::format("this log had become long and was emptied: {}",
+                                          std::strerror(error)));
+      });
+    });
   }
 
   std::string preload_library() {
@@ -364,6 +388,7 @@ class Daemon {
   std::unique_ptr<ControlContext> context_;
   std::unique_ptr<ControlServer> server_;
   bool ending_ = false;
+  bool shortening_log_ = false;
   std::string home_trouble_;  // why the home could not be made again; as told
 };
 

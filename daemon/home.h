@@ -41,6 +41,12 @@ class Home {
   // Directories, log and drain script; not the socket. Throws Error or std::system_error.
   void make_again();
 
+  // Whether our own log is pmx.log, and has grown so much that it should be shortened.
+  [[nodiscard]] bool log_is_long() const;
+  // Moves what is in the log at `path` to `path`.1. On any thread; blocks on the disk. Returns 0 or
+  // errno: the log is empty all the same, there was no room for a copy.
+  static int shorten_log(const std::string& path);
+
   // Removes the socket and the pid file, or only the former, for the next daemon.
   void leave();
   void hand_over();

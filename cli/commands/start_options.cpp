@@ -21,6 +21,14 @@ void set_duration(const char* option, const std::optional<std::string>& text, Mi
   out = *parsed;
 }
 
+void set_size(const char* option, const std::optional<std::string>& text, std::uint64_t& out) {
+  if (!text) return;
+  const auto size = parse_size(*text);
+  if (!size)
+    throw UsageError(fmt::format("{} {}: not a size", option, *text), "bytes, or 200M, 1.5G");
+  out = *size;
+}
+
 template <class T, class Parse>
 void set_name(const char* option, const std::optional<std::string>& text, T& out, Parse parse,
               const char* names) {
@@ -102,6 +110,16 @@ void StartOptions::declare(Arguments& arguments) {
   arguments.text("--log-date-format", log_date_format, "FORMAT", "the same, like \"HH:mm:ss.SSS\"");
   arguments.text("--log-type", log_type, "TYPE", "json: each line of its logs is an object");
   arguments.flag("--disable-logs", disable_logs, "keep no logs of it");
+  arguments.flag_with_text("--log", log_file, "",
+                           "a file with out and error log together, besides; also --log FILE",
+                           [](std::string_view word) { return !word.starts_with('-'); });
+  arguments.text("--max-log-size", max_log_size, "SIZE",
+                 "a bigger log file is put aside and a new one begun: 10M");
+  arguments.text("--rotate-interval", rotate_interval, "CRON", "the same at these times");
+  arguments.number("--log-retain", log_retain, "N", "how many of those are kept (30)");
+  arguments.flag("--log-compress", log_compress, "and compressed by gzip");
+  arguments.text("--log-when-full", log_when_full, "WHAT",
+                 "output while its file cannot be written: wait (the app too) or drop");
   arguments.flag("--job", job, "its end is no crash");
   arguments.text("--schedule", schedule, "CRON", "a job that runs at these times: \"0 3 * * *\"");
   arguments.text("--overlap", overlap, "WHAT",
@@ -190,15 +208,7 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
   spec.increment_var = options.increment_var.value_or("");
   spec.listen = options.listen;
   spec.start_on_connection = options.start_on_connection;
-  if (options.max_memory_restart) {
-    const auto size = parse_size(*options.max_memory_restart);
-    if (!size) {
-      throw UsageError(
-          fmt::format("--max-memory-restart {}: not a size", *options.max_memory_restart),
-          "bytes, or 200M, 1.5G");
-    }
-    spec.max_memory_restart = *size;
-  }
+  set_size("--max-memory-restart", options.max_memory_restart, spec.max_memory_restart);
   set_duration("--max-uptime", options.max_uptime, spec.max_uptime);
   if (options.cron_restart && *options.cron_restart != "0")
     spec.cron_restart = *options.cron_restart;
@@ -215,7 +225,20 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
       throw UsageError(fmt::format("--log-type {}: expected json or raw", *options.log_type));
     if (*options.log_type == "json") spec.log_type = "json";
   }
-  if (options.disable_logs) spec.out_file = spec.error_file = "/dev/null";
+  spec.log_file = options.log_file;
+  if (options.disable_logs) {
+    spec.out_file = spec.error_file = "/dev/null";
+    spec.log_file.reset();
+  }
+  set_size("--max-log-size", options.max_log_size, spec.log_limits.max_size);
+  spec.log_limits.interval = options.rotate_interval.value_or("");
+  if (options.log_retain) {
+    if (*options.log_retain < 0) throw UsageError("--log-retain must not be negative");
+    spec.log_limits.retain = *options.log_retain;
+  }
+  spec.log_limits.compress = options.log_compress;
+  set_name("--log-when-full", options.log_when_full, spec.log_limits.when_full, log_when_full_from,
+           "wait or drop");
   request.is_job = options.job || options.schedule;
   request.job.schedule = options.schedule.value_or("");
   set_name("--overlap", options.overlap, request.job.overlap, overlap_from,

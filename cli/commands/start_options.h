@@ -18,9 +18,9 @@ struct StartOptions {
       balance, bind_via, increment_var, only, env_name, max_memory_restart, max_uptime,
       cron_restart, time_zone, watch, watch_delay, uid, gid, ready, ready_timeout, health,
       health_interval, health_timeout, health_action, schedule, overlap, timeout, retry_delay,
-      log_date_format, log_type;
+      log_date_format, log_type, log_file, max_log_size, rotate_interval, log_when_full;
   std::vector<std::string> listen, ignore_watch, depends_on;
-  std::optional<int> max_restarts, health_retries, retries;
+  std::optional<int> max_restarts, health_retries, retries, log_retain;
   bool merge_logs = false;
   bool no_autorestart = false;
   bool no_autostart = false;
@@ -32,6 +32,7 @@ struct StartOptions {
   bool execute_command = false;
   bool time = false;
   bool disable_logs = false;
+  bool log_compress = false;
   bool job = false;
   bool catch_up = false;
   bool update_env = false;

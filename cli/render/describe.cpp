@@ -146,6 +146,16 @@ void add_job(Rows& rows, const JobSpec& job, const std::string& time_zone) {
     rows.add("retries", fmt::format("{}, {} apart", job.retries, milliseconds(job.retry_delay)));
 }
 
+void add_log_limits(Rows& rows, const LogLimits& limits) {
+  if (limits.max_size > 0) rows.add("max log size", memory_text(limits.max_size));
+  if (!limits.interval.empty()) rows.add("rotate interval", limits.interval);
+  if (limits.max_size > 0 || !limits.interval.empty())
+    rows.add("old logs kept",
+             fmt::format("{}{}", limits.retain, limits.compress ? ", compressed" : ""));
+  if (limits.when_full != LogWhenFull::wait)
+    rows.add("log when full", std::string(to_string(limits.when_full)));
+}
+
 std::string_view sharing_way(Door door) {
   switch (door) {
     case Door::node:
@@ -222,6 +232,7 @@ void add_policy(Rows& rows, const AppSpec& spec) {
              spec.cron_restart + (spec.time_zone.empty() ? "" : " in " + spec.time_zone));
   if (!spec.log_date_format.empty()) rows.add("log date format", spec.log_date_format);
   if (!spec.log_type.empty()) rows.add("log type", spec.log_type);
+  add_log_limits(rows, spec.log_limits);
   if (spec.job) add_job(rows, *spec.job, spec.time_zone);
   if (spec.watch)
     rows.add("watch", spec.watch_paths.empty()
@@ -268,6 +279,7 @@ std::string describe(const InstanceStatus& one, const ListStyle& style) {
   if (one.detail) {
     rows.add("error log path", one.detail->error_path);
     rows.add("out log path", one.detail->out_path);
+    if (!one.detail->log_path.empty()) rows.add("entire log path", one.detail->log_path);
     rows.add("pid path", one.detail->pid_path);
   }
   rows.add("script id", fmt::format("{}", one.pm_id));
@@ -284,6 +296,9 @@ std::string describe(const InstanceStatus& one, const ListStyle& style) {
   }
   rows.add("watch & reload", yes_no(one.watching));
   if (one.next_run) rows.add("next run", time_text(*one.next_run));
+  if (!one.log_problem.empty()) rows.add("log problem", one.log_problem, Colour::yellow);
+  if (one.log_dropped > 0)
+    rows.add("log dropped", fmt::format("{} bytes", one.log_dropped), Colour::yellow);
   if (!one.watch_problem.empty()) rows.add("watch problem", one.watch_problem, Colour::yellow);
   rows.add("created at", time_text(one.created_at));
   rows.add("user", or_not_known(one.user));

@@ -122,6 +122,14 @@ void add_spec(Json& json, const AppSpec& spec) {
   }
   if (!spec.log_date_format.empty()) json["log_date_format"] = spec.log_date_format;
   if (!spec.log_type.empty()) json["log_type"] = spec.log_type;
+  if (spec.log_limits.max_size > 0) json["max_log_size"] = spec.log_limits.max_size;
+  if (!spec.log_limits.interval.empty()) json["rotate_interval"] = spec.log_limits.interval;
+  if (spec.log_limits.max_size > 0 || !spec.log_limits.interval.empty()) {
+    json["log_retain"] = spec.log_limits.retain;
+    json["log_compress"] = spec.log_limits.compress;
+  }
+  if (spec.log_limits.when_full != LogWhenFull::wait)
+    json["log_when_full"] = to_string(spec.log_limits.when_full);
   if (!spec.watch_paths.empty()) json["watch_paths"] = spec.watch_paths;
   if (!spec.restart_with.empty()) json["requires"] = spec.restart_with;
   if (!spec.origin.empty()) json["origin"] = spec.origin;
@@ -154,6 +162,8 @@ Json pm2_env(const InstanceStatus& one) {
   json["username"] = one.user;
   json["watch"] = one.watching;
   if (!one.watch_problem.empty()) json["watch_problem"] = one.watch_problem;
+  if (!one.log_problem.empty()) json["log_problem"] = one.log_problem;
+  if (one.log_dropped > 0) json["log_dropped"] = one.log_dropped;
   if (one.next_run) json["next_run"] = *one.next_run;
   if (one.health != Health::unknown) {
     json["health_status"] = to_string(one.health);
@@ -165,6 +175,7 @@ Json pm2_env(const InstanceStatus& one) {
     add_spec(json, one.detail->spec);
     json["pm_out_log_path"] = one.detail->out_path;
     json["pm_err_log_path"] = one.detail->error_path;
+    if (!one.detail->log_path.empty()) json["pm_log_path"] = one.detail->log_path;
     json["pm_pid_path"] = one.detail->pid_path;
     json["unique_id"] = one.detail->unique_id;
     json[one.detail->spec.instance_var] = one.instance_number;

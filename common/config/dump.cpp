@@ -37,6 +37,7 @@ Json to_value(ReadyTimeoutAction value) { return std::string(to_string(value)); 
 Json to_value(Overlap value) { return std::string(to_string(value)); }
 Json to_value(CatchUp value) { return std::string(to_string(value)); }
 Json to_value(HealthAction value) { return std::string(to_string(value)); }
+Json to_value(LogWhenFull value) { return std::string(to_string(value)); }
 Json to_value(BindVia value) { return std::string(to_string(value)); }
 Json to_value(const std::vector<StopSignal>& steps) {
   Json list = Json::array();
@@ -103,6 +104,13 @@ Field limit(std::string_view name) {
   return {name, [](const AppSpec& spec) { return to_value(spec.limits.*Member); },
           [](const Json& in, AppSpec& spec) { return from_value(in, spec.limits.*Member); },
           values::expected(ProcessLimits{}.*Member)};
+}
+
+template <auto Member>
+Field log_limit(std::string_view name) {
+  return {name, [](const AppSpec& spec) { return to_value(spec.log_limits.*Member); },
+          [](const Json& in, AppSpec& spec) { return from_value(in, spec.log_limits.*Member); },
+          values::expected(LogLimits{}.*Member)};
 }
 
 // pm2 writes 0 where it was turned off.
@@ -236,6 +244,15 @@ const std::vector<Field>& own_fields() {
       field<&AppSpec::restart_with>("requires"),
       field<&AppSpec::log_date_format>("log_date_format"),
       field<&AppSpec::log_type>("log_type"),
+      {"log_file",
+       [](const AppSpec& spec) { return spec.log_file ? Json(*spec.log_file) : Json(); },
+       [](const Json& in, AppSpec& spec) { return from_value(in, spec.log_file.emplace()); },
+       "a text"},
+      log_limit<&LogLimits::max_size>("max_log_size"),
+      log_limit<&LogLimits::interval>("rotate_interval"),
+      log_limit<&LogLimits::retain>("log_retain"),
+      log_limit<&LogLimits::compress>("log_compress"),
+      log_limit<&LogLimits::when_full>("log_when_full"),
       field<&AppSpec::origin>("origin"),
       {"own_env", write_own_env, read_own_env, "a list of texts"},
       limit<&ProcessLimits::rlimits>("limits"),

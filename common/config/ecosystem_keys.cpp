@@ -113,10 +113,30 @@ bool set_log_type(const Json& value, LaunchRequest& app) {
   return value == "json" || value == "raw";
 }
 
+// true: a file of the usual name.
+bool set_log_file(const Json& value, LaunchRequest& app) {
+  bool wanted = true;
+  std::string path;
+  if (!values::read(value, wanted) && !values::read(value, path)) return false;
+  app.options.log_file.reset();
+  if (wanted && path != "false") app.options.log_file = path;
+  return true;
+}
+
+template <auto Member>
+constexpr EcosystemKey log_limit(std::string_view name) {
+  return {
+      name, {}, values::expected(LogLimits{}.*Member), [](const Json& value, LaunchRequest& app) {
+        return values::read(value, app.options.log_limits.*Member);
+      }};
+}
+
 bool set_disable_logs(const Json& value, LaunchRequest& app) {
   bool wanted = false;
   if (!values::read(value, wanted)) return false;
-  if (wanted) app.options.out_file = app.options.error_file = "/dev/null";
+  if (!wanted) return true;
+  app.options.out_file = app.options.error_file = "/dev/null";
+  app.options.log_file.reset();
   return true;
 }
 
@@ -164,11 +184,17 @@ const std::vector<EcosystemKey>& keys() {
       option<&AppSpec::start_on_connection>("start_on_connection"),
       option<&AppSpec::out_file>("out_file", "out output out_log"),
       option<&AppSpec::error_file>("error_file", "error err err_file err_log"),
+      {"log_file", "log", "true, false or a path", set_log_file},
       option<&AppSpec::merge_logs>("merge_logs", "combine_logs"),
       option<&AppSpec::log_date_format>("log_date_format"),
       {"time", "", values::expected(bool{}), set_time},
       {"log_type", "", "\"json\" or \"raw\"", set_log_type},
       {"disable_logs", "", values::expected(bool{}), set_disable_logs},
+      log_limit<&LogLimits::max_size>("max_log_size"),
+      log_limit<&LogLimits::interval>("rotate_interval"),
+      log_limit<&LogLimits::retain>("log_retain"),
+      log_limit<&LogLimits::compress>("log_compress"),
+      log_limit<&LogLimits::when_full>("log_when_full"),
       {"port", "", "a number from 1 to 65535", set_port},
       option<&AppSpec::autorestart>("autorestart"),
       option<&AppSpec::max_restarts>("max_restarts"),
@@ -245,8 +271,6 @@ constexpr std::array kIgnored{
     IgnoredRow{"execute_command", Matters::unless_off},
     IgnoredRow{"filter_env", Matters::unless_off},
     IgnoredRow{"force", Matters::unless_off},
-    IgnoredRow{"log", Matters::unless_off},
-    IgnoredRow{"log_file", Matters::unless_off},
     IgnoredRow{"name_prefix", Matters::unless_off},
     IgnoredRow{"pid", Matters::unless_off},
     IgnoredRow{"pid_file", Matters::unless_off},

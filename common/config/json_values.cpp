@@ -144,6 +144,12 @@ bool read(const Json& in, KillMode& out) {
   return mode.has_value();
 }
 
+bool read(const Json& in, LogWhenFull& out) {
+  const auto what = in.is_string() ? log_when_full_from(in.get<std::string>()) : std::nullopt;
+  if (what) out = *what;
+  return what.has_value();
+}
+
 bool read(const Json& in, ReadyTimeoutAction& out) {
   const auto action =
       in.is_string() ? ready_timeout_action_from(in.get<std::string>()) : std::nullopt;

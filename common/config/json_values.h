@@ -30,6 +30,7 @@ bool read(const Json& in, std::optional<ExecMode>& out);
 bool read(const Json& in, Balance& out);
 bool read(const Json& in, BindVia& out);
 bool read(const Json& in, KillMode& out);
+bool read(const Json& in, LogWhenFull& out);
 bool read(const Json& in, ReadyTimeoutAction& out);
 bool read(const Json& in, HealthAction& out);
 bool read(const Json& in, Overlap& out);
@@ -75,6 +76,7 @@ constexpr std::string_view expected(const BindVia&) {
   return "\"auto\", \"preload\", \"seccomp\" or \"none\"";
 }
 constexpr std::string_view expected(const KillMode&) { return "\"tree\", \"group\" or \"leader\""; }
+constexpr std::string_view expected(const LogWhenFull&) { return "\"wait\" or \"drop\""; }
 constexpr std::string_view expected(const ReadyTimeoutAction&) { return "\"fail\" or \"online\""; }
 constexpr std::string_view expected(const HealthAction&) { return "\"restart\" or \"report\""; }
 constexpr std::string_view expected(const Overlap&) { return "\"skip\", \"queue\" or \"replace\""; }

@@ -306,6 +306,7 @@ AppSpec make_app_spec(const LaunchRequest& as_typed) {
   spec.version = nearest_package_version(target.directory);
   spec.out_file = log_file(spec.out_file, spec.cwd, home_dir);
   spec.error_file = log_file(spec.error_file, spec.cwd, home_dir);
+  if (spec.log_file) spec.log_file = log_file(*spec.log_file, spec.cwd, home_dir);
   spec.user = user_of(request.environment);
   return spec;
 }

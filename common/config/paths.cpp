@@ -125,6 +125,12 @@ std::string Paths::error_log(const AppSpec& spec, int pm_id) const {
                   spec, pm_id);
 }
 
+std::string Paths::combined_log(const AppSpec& spec, int pm_id) const {
+  if (!spec.log_file || *spec.log_file == "/dev/null") return {};
+  return log_path(*spec.log_file, fmt::format("{}/{}", logs(), file_stem_of(spec.name)), spec,
+                  pm_id);
+}
+
 std::string Paths::pid_of(const AppSpec& spec, int pm_id) const {
   return fmt::format("{}/{}-{}.pid", pids(), file_stem_of(spec.name), pm_id);
 }

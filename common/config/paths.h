@@ -39,6 +39,8 @@ class Paths {
   // ".log".
   [[nodiscard]] std::string out_log(const AppSpec& spec, int pm_id) const;
   [[nodiscard]] std::string error_log(const AppSpec& spec, int pm_id) const;
+  // Of both streams together; empty: the app has none.
+  [[nodiscard]] std::string combined_log(const AppSpec& spec, int pm_id) const;
   [[nodiscard]] std::string pid_of(const AppSpec& spec, int pm_id) const;
 
  private:

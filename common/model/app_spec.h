@@ -14,6 +14,7 @@
 
 #include "common/model/health_check.h"
 #include "common/model/job.h"
+#include "common/model/log_limits.h"
 #include "common/model/process_limits.h"
 #include "common/model/restart_mode.h"
 
@@ -113,10 +114,13 @@ struct AppSpec {
   std::string
       out_file;  // absolute or empty = default; "/dev/null" = none. Before the per-instance suffix
   std::string error_file;
+  // Both streams in one file, besides: none, empty = default, or as out_file.
+  std::optional<std::string> log_file;
   std::optional<bool> merge_logs;  // default: true for plain fork apps, else false
   // Both empty: output is copied as it is. Else line by line.
   std::string log_date_format;  // before each line, in the tokens of day.js
   std::string log_type;         // "json": each line is an object
+  LogLimits log_limits;
 
   bool autorestart = true;
   int max_restarts = kDefaultMaxRestarts;

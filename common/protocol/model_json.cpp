@@ -239,9 +239,15 @@ void to_json(json& out, const AppSpec& value) {
              {"restart_with", value.restart_with},
              {"log_date_format", value.log_date_format},
              {"log_type", value.log_type},
+             {"max_log_size", value.log_limits.max_size},
+             {"rotate_interval", value.log_limits.interval},
+             {"log_retain", value.log_limits.retain},
+             {"log_compress", value.log_limits.compress},
+             {"log_when_full", to_string(value.log_limits.when_full)},
              {"origin", value.origin},
              {"user", value.user}};
   if (value.merge_logs) out["merge_logs"] = *value.merge_logs;
+  if (value.log_file) out["log_file"] = *value.log_file;
   if (value.job) out["job"] = *value.job;
 }
 
@@ -305,6 +311,11 @@ void from_json(const json& in, AppSpec& value) {
       .optional("restart_with", value.restart_with)
       .optional("log_date_format", value.log_date_format)
       .optional("log_type", value.log_type)
+      .optional("log_file", value.log_file)
+      .optional("max_log_size", value.log_limits.max_size)
+      .optional("rotate_interval", value.log_limits.interval)
+      .optional("log_retain", value.log_limits.retain)
+      .optional("log_compress", value.log_limits.compress)
       .optional("origin", value.origin)
       .optional("user", value.user)
       .named("exec_mode", value.exec_mode, exec_mode_from);
@@ -315,6 +326,8 @@ void from_json(const json& in, AppSpec& value) {
   if (in.contains("kill_mode")) Fields(in).named("kill_mode", value.kill_mode, kill_mode_from);
   if (in.contains("balance")) Fields(in).named("balance", value.balance, balance_from);
   if (in.contains("restart")) Fields(in).named("restart", value.restart, restart_mode_from);
+  if (in.contains("log_when_full"))
+    Fields(in).named("log_when_full", value.log_limits.when_full, log_when_full_from);
   if (in.contains("bind_via")) Fields(in).named("bind_via", value.bind_via, bind_via_from);
   read_arguments(in, "args", value.args);
   read_arguments(in, "interpreter_args", value.interpreter_args);
@@ -379,6 +392,8 @@ void to_json(json& out, const InstanceStatus& value) {
              {"memory_bytes", value.memory_bytes},
              {"watching", value.watching},
              {"watch_problem", value.watch_problem},
+             {"log_problem", value.log_problem},
+             {"log_dropped", value.log_dropped},
              {"health", to_string(value.health)},
              {"health_text", value.health_text},
              {"said", value.said}};
@@ -388,6 +403,7 @@ void to_json(json& out, const InstanceStatus& value) {
     out["detail"] = json{{"spec", value.detail->spec},
                          {"out_path", value.detail->out_path},
                          {"error_path", value.detail->error_path},
+                         {"log_path", value.detail->log_path},
                          {"pid_path", value.detail->pid_path},
                          {"unique_id", value.detail->unique_id},
                          {"tree_by", value.detail->tree_by},
@@ -416,6 +432,8 @@ void from_json(const json& in, InstanceStatus& value) {
       .optional("memory_bytes", value.memory_bytes)
       .optional("watching", value.watching)
       .optional("watch_problem", value.watch_problem)
+      .optional("log_problem", value.log_problem)
+      .optional("log_dropped", value.log_dropped)
       .optional("next_run", value.next_run)
       .optional("health_text", value.health_text)
       .optional("said", value.said)
@@ -430,6 +448,7 @@ void from_json(const json& in, InstanceStatus& value) {
       .required("spec", d.spec)
       .optional("out_path", d.out_path)
       .optional("error_path", d.error_path)
+      .optional("log_path", d.log_path)
       .optional("pid_path", d.pid_path)
       .optional("unique_id", d.unique_id)
       .optional("tree_by", d.tree_by)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <malloc.h>
 
+#include <algorithm>
 #include <array>
 #include <asio/buffer.hpp>
 #include <asio/write.hpp>
@@ -78,7 +79,8 @@ awaitable<void> Session::read() {
         params["id"] = call.id;
         queue(protocol::notification_line("progress", params));
       };
-      call.follow_logs = [this, &call](std::optional<std::string> target) {
+      call.follow_logs = [this, &call](std::optional<std::string> target, bool events) {
+        if (events) next_event_ = context_.supervisor.last_event() + 1;
         follow_target_ = std::move(target);
         follow_id_ = call.id;
         following_ = true;
@@ -134,6 +136,7 @@ awaitable<void> Session::follow() {
     protocol::Logs::Response files;
     try {
       files = log_files(context_.supervisor, follow_target_);
+      for (const protocol::Logs::File& file : files.files) followed_.insert(file.pm_id);
     } catch (const Error&) {
       // The target has gone; it may come back.
     }
@@ -145,8 +148,28 @@ awaitable<void> Session::follow() {
       if (!last.empty()) queue(line);
       last = std::move(line);
     }
+    tell_events();
     co_await wake_follower_.wait();
   }
+}
+
+void Session::tell_events() {
+  const Supervisor& supervisor = context_.supervisor;
+  if (!next_event_ || *next_event_ > supervisor.last_event()) return;
+  protocol::Logs::Events news;
+  news.missed = supervisor.events().front().number -
+                std::min(supervisor.events().front().number, *next_event_);
+  for (const Supervisor::ProcessEvent& event : supervisor.events()) {
+    if (event.number < *next_event_) continue;
+    if (followed_.contains(event.pm_id))
+      news.events.push_back({event.pm_id, event.name, event.event, event.at});
+  }
+  next_event_ = supervisor.last_event() + 1;
+  if (news.events.empty() && news.missed == 0) return;
+  protocol::Json params;
+  to_json(params, news);
+  params["id"] = follow_id_;
+  queue(protocol::notification_line(protocol::Logs::happened, params));
 }
 
 }  // namespace pmx

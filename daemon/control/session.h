@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "common/base/clock.h"
@@ -38,6 +39,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
  private:
   void queue(std::string line, std::function<void()> when_sent = {});
+  void tell_events();
 
   struct Outgoing {
     std::string bytes;
@@ -59,6 +61,8 @@ class Session : public std::enable_shared_from_this<Session> {
   bool following_ = false;
   std::optional<std::string> follow_target_;
   std::int64_t follow_id_ = 0;
+  std::set<int> followed_;                   // instances that are or were of the target
+  std::optional<std::uint64_t> next_event_;  // none: events are not wished for
 };
 
 }  // namespace pmx

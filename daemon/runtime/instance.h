@@ -39,6 +39,8 @@ class Instance {
     // How long a restart after a crash must wait for those of others.
     std::function<Duration()> wait_for_turn;
     std::function<void()> changed;  // anything a user could see
+    // By pm2's name for it (Logs::Event).
+    std::function<void(int pm_id, const char* event)> happened;
     // Of a candidate: ready, or failed (why): it ended, also when it had been ready, or never became
     // ready.
     std::function<void(int pm_id)> candidate_ready;
@@ -105,6 +107,8 @@ class Instance {
   // A program that is not Node listens, or was refused a socket (text for people).
   void now_listens(std::uint32_t generation);
   void socket_problem(const std::string& text);
+  // Why its output is not written, or empty; `dropped`: bytes that are lost by that, until now.
+  void log_trouble(const std::string& problem, std::uint64_t dropped);
   // Of the run that has this PMX_TOKEN, unless it is on its way out.
   [[nodiscard]] std::optional<std::uint32_t> generation_of(const std::string& token_text) const;
 
@@ -220,6 +224,9 @@ class Instance {
   std::string not_ready_;
   std::string waits_for_;  // with a start that is held back
   std::string problem_;    // why the last run did not get the socket it asked for
+  std::string log_problem_;
+  std::uint64_t log_dropped_ = 0;
+  const char* asked_for_ = nullptr;  // start or restart: told when there is a process
   WallMillis started_at_ = 0;
   std::uint32_t generation_ = 0;  // highest used
   std::unique_ptr<Incarnation> current_;

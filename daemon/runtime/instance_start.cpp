@@ -182,6 +182,8 @@ std::unique_ptr<Incarnation> Instance::spawn(const AppSpec& spec, Incarnation::R
   ever_spawned_ = true;
   if (role == Incarnation::Role::current) started_at_ = incarnation->started_at;
   ports_.processes.add_main(incarnation->pid);
+  events_.happened(identity_.pm_id, "online");
+  if (asked_for_ != nullptr) events_.happened(identity_.pm_id, std::exchange(asked_for_, nullptr));
   open_channel(*incarnation, std::move(process.channel), spec, "");
   if (process.binds)
     incarnation->binds = ports_.binds.watch(std::move(process.binds), incarnation->run, 0);

@@ -26,7 +26,7 @@ void Supervisor::update_watch(App& app) {
     std::vector<std::string> files;
     for (const int pm_id : apps_.at(id).members) {
       const InstancePaths& paths = find(pm_id)->paths();
-      files.insert(files.end(), {paths.out, paths.error, paths.pid});
+      files.insert(files.end(), {paths.out, paths.error, paths.combined, paths.pid});
     }
     return files;
   };

@@ -204,6 +204,9 @@ class FakeLogSink final : public LogSink {
   void truncate(std::vector<std::string>, Done done) override {
     asio::post(world_.io, std::move(done));
   }
+  void rotate(std::vector<std::string> paths) override {
+    for (const std::string& path : paths) world_.journal.push_back("rotate " + path);
+  }
   void reopen(Done done) override { asio::post(world_.io, std::move(done)); }
   void release_drains() {
     hold_drains = false;

@@ -107,6 +107,17 @@ TEST_CASE("every key arrives where it belongs") {
   CHECK(spec.kill_mode == KillMode::leader);
 }
 
+TEST_CASE("logs: a file of both streams, and limits") {
+  CHECK(app(R"("log_file": true)").options.log_file == "");
+  CHECK(app(R"("log": "x.log")").options.log_file == "x.log");
+  CHECK_FALSE(app(R"("log_file": false)").options.log_file);
+  CHECK_FALSE(app(R"("log_file": "x.log", "disable_logs": true)").options.log_file);
+  const LogLimits limits = app(R"("max_log_size": "10M", "rotate_interval": "0 0 * * *",
+    "log_retain": 5, "logCompress": true, "log_when_full": "drop")")
+                               .options.log_limits;
+  CHECK(limits == LogLimits{10U << 20U, "0 0 * * *", 5, true, LogWhenFull::drop});
+}
+
 TEST_CASE("aliases, camelCase and other spellings") {
   for (const char* key : {"out_file", "outFile", "out", "output", "out_log", "outLog"}) {
     CAPTURE(key);

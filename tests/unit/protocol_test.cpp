@@ -86,6 +86,8 @@ AppSpec full_spec() {
   spec.watch_paths = {"/srv/a b"};
   spec.ignore_watch = {"*.log"};
   spec.watch_delay = Millis{23};
+  spec.log_file = "/l";
+  spec.log_limits = {24, "0 0 * * *", 25, true, LogWhenFull::drop};
   spec.limits = {{{"nofile", "1:2"}}, -3,     "idle", "0-1", 500, "027", true, "me", "us",
                  {"a", "b"},          "150%", 31,     30,    32,  33};
   spec.job = {"0 3 * * *", Overlap::queue, CatchUp::one, Millis{34}, 35, Millis{36}};
@@ -116,6 +118,8 @@ InstanceStatus full_status() {
   status.memory_bytes = 1U << 30U;
   status.watching = true;
   status.watch_problem = "no watches left";
+  status.log_problem = "disk full";
+  status.log_dropped = 7;
   status.detail = InstanceStatus::Detail{
       full_spec(), "/o", "/e", "/p", "uuid", "cgroup /x", {"tcp 1.2.3.4:5, slots"}};
   return status;
