@@ -25,7 +25,11 @@ constexpr int kDetachAttempts = 2;
 constexpr timespec kRetryPeriod{1, 0};
 constexpr std::uint64_t kWakeId = 0;
 constexpr std::uint64_t kTimerId = 1;
-constexpr std::uint64_t kFirstId = 2;
+constexpr std::uint64_t kRestTimerId = 2;
+constexpr std::uint64_t kFirstId = 3;
+// A rest in a pipe is looked at again: soon when much has just come, else once a second.
+constexpr timespec kRestSoon{0, 20'000'000};
+constexpr std::size_t kMuch = 64 * 1024;
 
 [[noreturn]] void fail(const char* operation) {
   throw std::system_error(errno, std::generic_category(), operation);
@@ -53,11 +57,13 @@ LogPump::LogPump(int wake, Report report, Trouble trouble)
       archive_(report_),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)),
+      rest_timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)),
       next_id_(kFirstId) {
   if (!epoll_) fail("epoll_create1 for logs");
-  if (!timer_) fail("timerfd_create for logs");
+  if (!timer_ || !rest_timer_) fail("timerfd_create for logs");
   if (!epoll_add(epoll_.get(), wake, EPOLLIN, kWakeId) ||
-      !epoll_add(epoll_.get(), timer_.get(), EPOLLIN, kTimerId)) {
+      !epoll_add(epoll_.get(), timer_.get(), EPOLLIN, kTimerId) ||
+      !epoll_add(epoll_.get(), rest_timer_.get(), EPOLLIN, kRestTimerId)) {
     fail("epoll_ctl for logs");
   }
 }
@@ -185,6 +191,8 @@ bool LogPump::run_once() {
       is_woken = true;
     } else if (id == kTimerId) {
       tick();
+    } else if (id == kRestTimerId) {
+      look_at_rests();
     } else if (sources_.contains(id)) {
       serve(id);
     } else {
@@ -238,6 +246,10 @@ void LogPump::serve(Id id, bool end_line) {
   source.moved += moved.bytes;
   // What stays in the pipe must not wake us again and again; after a burst there may be more.
   if (source.framer && source.is_watched && moved.bytes > 0) rearm(id, source);
+  if (source.framer && moved.error == 0) {
+    source.rest = bytes_in_pipe(source.pipe.get());
+    if (source.rest > 0) arm_rest_timer(moved.bytes >= kMuch ? kRestSoon : kRetryPeriod);
+  }
   if (moved.ended) {
     // Without a writer epoll would report the hang-up for ever.
     source.has_ended = true;
@@ -248,6 +260,25 @@ void LogPump::serve(Id id, bool end_line) {
                 [&](const Waiter& waiter) { return is_empty || source.moved >= waiter.until; });
   if (source.is_leaving && (is_empty || source.moved >= source.leave_at)) remove(id);
   if (moved.error != 0) block(blocked, moved.error);
+}
+
+void LogPump::arm_rest_timer(const timespec& wait) {
+  itimerspec when{};
+  when.it_value = wait;
+  ::timerfd_settime(rest_timer_.get(), 0, &when, nullptr);
+}
+
+// The kernel does not tell of a write that fills a pipe which was not empty, and then waits for room.
+void LogPump::look_at_rests() {
+  std::uint64_t expirations = 0;
+  if (::read(rest_timer_.get(), &expirations, sizeof expirations) < 0) return;
+  std::vector<Id> grown;
+  for (const auto& [id, source] : sources_) {
+    if (!source.framer || source.has_ended || source.is_blocked() || source.rest == 0) continue;
+    arm_rest_timer(kRetryPeriod);
+    if (bytes_in_pipe(source.pipe.get()) != source.rest) grown.push_back(id);
+  }
+  for (const Id id : grown) serve(id);
 }
 
 void LogPump::watch(Id id, Source& source) {

@@ -86,6 +86,7 @@ class LogPump {
     std::shared_ptr<Target> copy;      // gets the same lines; may be none
     std::size_t copied = 0;            // bytes at the front of the pipe that `copy` has already
     std::optional<LineFramer> framer;  // none: byte for byte
+    std::size_t rest = 0;              // bytes of no whole line that were left in the pipe
     std::uint64_t moved = 0;           // bytes
     bool is_watched = false;
     bool has_ended = false;
@@ -117,6 +118,8 @@ class LogPump {
   void serve(Id id, bool end_line = false);
   void watch(Id id, Source& source);
   void rearm(Id id, const Source& source);
+  void arm_rest_timer(const timespec& wait);
+  void look_at_rests();
   void unwatch(Source& source);
   void block(const std::shared_ptr<Target>& target, int error);
   void unblock(const std::shared_ptr<Target>& target);
@@ -135,6 +138,7 @@ class LogPump {
   LogArchive archive_;
   UniqueFd epoll_;
   UniqueFd timer_;
+  UniqueFd rest_timer_;
   bool is_timer_on_ = false;
   Id next_id_;
   std::unordered_map<Id, Source> sources_;

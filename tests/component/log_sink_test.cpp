@@ -561,6 +561,7 @@ namespace {
 pmx::LogStyle limited(std::uint64_t max_size) {
   pmx::LogStyle style;
   style.limits.max_size = max_size;
+  style.limits.retain = 1000;
   return style;
 }
 
