@@ -356,7 +356,8 @@ void LogPump::drop_excess(Source& source) {
   if (!is_full && present <= room / 2) return;
   std::array<char, 16384> block;
   std::uint64_t dropped = 0;
-  while (dropped < std::max<std::size_t>(present / 2, 1)) {
+  // All of it: a writer that fills what is not empty would not wake us.
+  while (dropped < std::max<std::size_t>(present, 1)) {
     const ssize_t got = ::read(source.pipe.get(), block.data(), block.size());
     if (got <= 0) break;
     dropped += static_cast<std::uint64_t>(got);
