@@ -263,7 +263,10 @@ int run_logs(Context& context, Arguments& arguments) {
 
   std::vector<Source> sources;
   if (wanted.targets.empty()) sources.emplace_back();
-  for (const std::string& target : wanted.targets) sources.push_back({target, {}, {}});
+  for (const std::string& target : wanted.targets) {
+    Source& source = sources.emplace_back();
+    if (target != "all") source.target = target;  // all may be none yet
+  }
   context.daemon();  // starts one if need be
   for (Source& source : sources) {
     source.client = Client::connect(context.paths().socket());
@@ -273,7 +276,7 @@ int run_logs(Context& context, Arguments& arguments) {
             ->call<protocol::Logs>(
                 {.target = source.target, .follow = follows, .events = follows && wanted.events})
             .files;
-    if (source.target && *source.target != "all" && source.files.empty()) {
+    if (source.target && source.files.empty()) {
       throw Error(ErrorCode::not_found, fmt::format("{} does not exist", *source.target),
                   "pmx list shows what does");
     }

@@ -541,7 +541,7 @@ class Combined(pmxtest.PmxTest):
         own = os.path.join(self.home.work, "all.log")
         program = "for i in $(seq 1 500); do echo out-$i; echo err-$i >&2; done; printf half; exec sleep 1000"
         self.home.run("start", program, "--name", "app", "--log")
-        self.home.run("start", program, "--name", "own", "--log", own)
+        self.home.run("start", program + " # another", "--name", "own", "--log", own)
         for path, name in ((os.path.join(self.home.path, "logs", "app.log"), "app"), (own, "own")):
             eventually(lambda: open(path).read().count("\n") == 1000, 10, f"all lines in {path}")
             lines = open(path).read().splitlines()
@@ -616,14 +616,14 @@ class Rotation(pmxtest.PmxTest):
     def test_daemon_killed_meanwhile(self):
         program = self.PROGRAM.replace("i % 7 == 0)", "i % 7 == 0); time.sleep(0.0002)")
         self.PROGRAM = program
-        self.home.run("start", self.script(), "--name", "app", "--max-log-size", "20K", "--log-retain", "1000", "--log-compress")
+        self.home.run("start", self.script(6000), "--name", "app", "--max-log-size", "20K", "--log-retain", "1000", "--log-compress")
         for _ in range(3):
             seen = len(self.old())
             eventually(lambda: len(self.old()) > seen, 20, "more files")
             os.kill(self.home.daemon_pid, signal.SIGKILL)
             eventually(lambda: self.home.run("ping", check=None).code == 0, 10, "another daemon")
         self.wait_for_end()
-        eventually(lambda: self.everything() == self.expected(), 10, "each line once, in order")
+        eventually(lambda: self.everything() == self.expected(6000), 10, "each line once, in order")
 
     def test_by_others_rename_and_truncate(self):
         """As logrotate does it: rename and reloadLogs, or copytruncate."""
