@@ -573,9 +573,16 @@ class Rotation(pmxtest.PmxTest):
 
     def old(self, name="app-out"):
         directory = os.path.join(self.home.path, "logs")
-        return [os.path.join(directory, file) for file in sorted(os.listdir(directory)) if file.startswith(name + "__")]
+        return [os.path.join(directory, file) for file in sorted(os.listdir(directory)) if file.startswith(name + "__") and not file.endswith(".part")]
 
     def everything(self, name="app-out"):
+        """Lines of all files, oldest first; nothing if one was compressed or removed just now."""
+        try:
+            return self.lines_of_all(name)
+        except FileNotFoundError:
+            return []
+
+    def lines_of_all(self, name):
         text = "".join(gzip.open(path, "rt").read() if path.endswith(".gz") else open(path).read() for path in self.old(name))
         return (text + self.home.log(f"{name}.log").decode()).splitlines()
 
