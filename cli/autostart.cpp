@@ -101,13 +101,15 @@ bool is_for_daemon(std::string_view variable) {
                      [&](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
-std::vector<std::string> daemon_environment(const std::string& home) {
+std::vector<std::string> daemon_environment(const std::string& home, bool is_transient) {
   std::vector<std::string> variables;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string_view text = *variable;
-    if (is_for_daemon(text) && !text.starts_with("PMX_HOME=")) variables.emplace_back(text);
+    const bool is_ours = text.starts_with("PMX_HOME=") || text.starts_with("PMX_TRANSIENT=");
+    if (is_for_daemon(text) && !is_ours) variables.emplace_back(text);
   }
   variables.push_back("PMX_HOME=" + home);
+  if (is_transient) variables.emplace_back("PMX_TRANSIENT=1");
   return variables;
 }
 
@@ -122,7 +124,8 @@ std::vector<char*> pointers_to(std::vector<std::string>& words) {
 
 class KeeperStart {
  public:
-  explicit KeeperStart(const Paths& paths) : paths_(paths) {
+  KeeperStart(const Paths& paths, bool is_foreground)
+      : paths_(paths), is_foreground_(is_foreground) {
     struct stat status {};
     if (::stat(paths.log().c_str(), &status) == 0) log_start_ = status.st_size;
     const std::string directory = own_directory();
@@ -156,8 +159,11 @@ class KeeperStart {
       said.append(buffer.data(), static_cast<std::size_t>(got));
     }
     // The parent of the daemonised keeper; if it should still be there, it is nobody's to wait for.
-    ::waitpid(child_, nullptr, WNOHANG);
+    if (!is_foreground_) ::waitpid(child_, nullptr, WNOHANG);
   }
+
+  // Of the keeper itself, in the foreground.
+  [[nodiscard]] pid_t child() const { return child_; }
 
  private:
   void spawn() {
@@ -188,11 +194,15 @@ class KeeperStart {
     ::posix_spawnattr_setsigdefault(&attributes, &signals);
     ::sigemptyset(&signals);
     ::posix_spawnattr_setsigmask(&attributes, &signals);
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    // A session of its own: what is typed at our terminal is for us alone.
+    const int session = is_foreground_ ? POSIX_SPAWN_SETSID : 0;
+    ::posix_spawnattr_setflags(
+        &attributes, static_cast<short>(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | session));
 
     std::vector<std::string> words = {keeper_, "--home",     paths_.home(),           "--daemon",
                                       daemon_, "--ready-fd", std::to_string(kReadyFd)};
-    std::vector<std::string> variables = daemon_environment(paths_.home());
+    if (is_foreground_) words.insert(words.end(), {"--foreground", "--with-parent"});
+    std::vector<std::string> variables = daemon_environment(paths_.home(), is_foreground_);
     const int code = ::posix_spawn(&child_, keeper_.c_str(), &actions, &attributes,
                                    pointers_to(words).data(), pointers_to(variables).data());
     ::posix_spawnattr_destroy(&attributes);
@@ -213,6 +223,7 @@ class KeeperStart {
   }
 
   const Paths& paths_;
+  bool is_foreground_;
   std::string keeper_;
   std::string daemon_;
   off_t log_start_ = 0;
@@ -250,11 +261,31 @@ Connected connect_or_start(const Paths& paths) {
     client = wait_for_keeper(keeper, paths);
     if (client) return {std::move(*client), false};
   }
-  KeeperStart start(paths);
+  KeeperStart start(paths, false);
   start.wait_until_ready();
   client = Client::connect(paths.socket());
   if (!client) fail("the daemon said it was ready, but does not serve " + paths.socket());
   return {std::move(*client), true};
+}
+
+void forget_transient_list(Paths paths) {
+  paths.use_transient_database();
+  for (const char* part : {"", "-wal", "-shm", ".bak"}) ::unlink((paths.database() + part).c_str());
+}
+
+ForegroundDaemon start_in_foreground(Paths paths) {
+  paths.ensure_home();
+  const UniqueFd lock = take_lock(paths.lock());
+  if (Client::connect(paths.socket()) || find_running_keeper(paths.home())) {
+    throw Error(ErrorCode::already_running, fmt::format("a daemon serves {} already", paths.home()),
+                "`pmx start --attach` adds apps to it; PMX_HOME chooses another directory");
+  }
+  forget_transient_list(paths);  // of a run that was killed
+  KeeperStart start(paths, true);
+  start.wait_until_ready();
+  std::optional<Client> client = Client::connect(paths.socket());
+  if (!client) fail("the daemon said it was ready, but does not serve " + paths.socket());
+  return {std::move(*client), start.child()};
 }
 
 std::optional<Client> connect_if_running(const Paths& paths) {

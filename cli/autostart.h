@@ -1,6 +1,8 @@
 // The first command starts the daemon, as tmux does; a hundred first commands at once start one.
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 
 #include "cli/client.h"
@@ -21,5 +23,16 @@ Connected connect_or_start(const Paths& paths);
 // The same without starting one; nullopt: none runs. If a keeper lives but its daemon does not
 // answer (it starts again, its home was removed), waits for it as above.
 std::optional<Client> connect_if_running(const Paths& paths);
+
+// A daemon of `pmx run`: its keeper is our child and ends with us, its list is new and forgotten
+// afterwards.
+struct ForegroundDaemon {
+  Client client;
+  pid_t keeper = 0;
+};
+// Throws Error(already_running) if this home has one, and as above.
+ForegroundDaemon start_in_foreground(Paths paths);
+// When it has ended.
+void forget_transient_list(Paths paths);
 
 }  // namespace pmx::cli

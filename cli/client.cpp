@@ -5,8 +5,10 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <system_error>
@@ -47,9 +49,13 @@ std::optional<Client> Client::connect(const std::string& socket_path) {
   }
 }
 
-void Client::limit_waiting(int seconds) {
-  const timeval limit{.tv_sec = seconds, .tv_usec = 0};
-  ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+void Client::limit_waiting(std::chrono::milliseconds limit) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(limit);
+  const timeval time{
+      .tv_sec = seconds.count(),
+      .tv_usec = std::chrono::microseconds(limit - seconds).count(),
+  };
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
 }
 
 void Client::await_end_of_daemon(int limit) {
@@ -99,51 +105,77 @@ bool Client::receive(bool wait) {
   }
 }
 
-std::string Client::next_line() {
-  for (;;) {
-    std::optional<std::string> line = buffer_.next();
-    if (line) return std::move(*line);
-    receive(true);
-  }
+template <class Command>
+void Client::ask(const typename Command::Request& request) {
+  send(protocol::request_line(++last_id_, Command::method, protocol::Json(request)) + '\n');
+}
+
+template <class Command>
+std::optional<typename Command::Response> Client::receive_answer(bool wait,
+                                                                 const OnProgress& on_progress) {
+  do {
+    while (const std::optional<std::string> line = buffer_.next()) {
+      protocol::Json payload;
+      const protocol::Incoming incoming = protocol::parse_incoming(*line, payload);
+      if (incoming.kind == protocol::Incoming::Kind::error) throw *incoming.error;
+      if (incoming.kind == protocol::Incoming::Kind::result) {
+        typename Command::Response response;
+        if constexpr (!std::is_empty_v<typename Command::Response>) payload.get_to(response);
+        return response;
+      }
+      if (on_progress && incoming.method == protocol::Progress::method) {
+        on_progress(payload.get<protocol::Progress>());
+      }
+    }
+  } while (receive(wait));
+  return std::nullopt;
+}
+
+template <class Command>
+std::optional<typename Command::Response> Client::answer(const OnProgress& on_progress) {
+  return receive_answer<Command>(false, on_progress);
 }
 
 template <class Command>
 typename Command::Response Client::call(const typename Command::Request& request,
                                         const OnProgress& on_progress) {
-  send(protocol::request_line(++last_id_, Command::method, protocol::Json(request)) + '\n');
-  for (;;) {
-    protocol::Json payload;
-    protocol::Incoming incoming = protocol::parse_incoming(next_line(), payload);
-    if (incoming.kind == protocol::Incoming::Kind::error) throw *incoming.error;
-    if (incoming.kind == protocol::Incoming::Kind::result) {
-      typename Command::Response response;
-      if constexpr (!std::is_empty_v<typename Command::Response>) payload.get_to(response);
-      return response;
-    }
-    if (on_progress && incoming.method == protocol::Progress::method) {
-      on_progress(payload.get<protocol::Progress>());
-    }
-  }
+  ask<Command>(request);
+  return *receive_answer<Command>(true, on_progress);
 }
 
-std::optional<protocol::Logs::Response> Client::changed_log_files() {
+Client::LogNews Client::log_news() {
   while (receive(false)) {
   }
-  std::optional<protocol::Logs::Response> newest;
+  LogNews news;
   while (std::optional<std::string> line = buffer_.next()) {
     protocol::Json payload;
     const protocol::Incoming incoming = protocol::parse_incoming(*line, payload);
     if (incoming.kind == protocol::Incoming::Kind::error) throw *incoming.error;
     if (incoming.method == protocol::Logs::changed) {
-      newest = payload.get<protocol::Logs::Response>();
+      news.files = payload.get<protocol::Logs::Response>();
+    } else if (incoming.method == protocol::Logs::happened) {
+      auto more = payload.get<protocol::Logs::Events>();
+      news.events.missed += more.missed;
+      std::move(more.events.begin(), more.events.end(), std::back_inserter(news.events.events));
     }
   }
-  return newest;
+  return news;
 }
 
-#define PMX_CALL(Command)                                               \
-  template protocol::Command::Response Client::call<protocol::Command>( \
-      const protocol::Command::Request&, const OnProgress&);
+bool Client::list_has_changed() {
+  while (receive(false)) {
+  }
+  bool has_changed = false;
+  while (buffer_.next()) has_changed = true;  // nothing else comes without having been asked for
+  return has_changed;
+}
+
+#define PMX_CALL(Command)                                                                \
+  template protocol::Command::Response Client::call<protocol::Command>(                  \
+      const protocol::Command::Request&, const OnProgress&);                             \
+  template void Client::ask<protocol::Command>(const protocol::Command::Request&);       \
+  template std::optional<protocol::Command::Response> Client::answer<protocol::Command>( \
+      const OnProgress&);
 PMX_CALL(Ping)
 PMX_CALL(Start)
 PMX_CALL(Apply)
@@ -158,6 +190,8 @@ PMX_CALL(ReloadLogs)
 PMX_CALL(Scale)
 PMX_CALL(Reset)
 PMX_CALL(Signal)
+PMX_CALL(Trigger)
+PMX_CALL(Send)
 PMX_CALL(Kill)
 #undef PMX_CALL
 

@@ -1,59 +1,11 @@
 #include "cli/command_line.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <string_view>
 
 namespace pmx::cli {
 namespace {
-
-// Options whose value is the next word: needed to tell `--name stop` from the command `stop`.
-constexpr std::array<std::string_view, 38> kWithValue = {"-n",
-                                                         "--name",
-                                                         "-i",
-                                                         "--instances",
-                                                         "--interpreter",
-                                                         "--interpreter-args",
-                                                         "--node-args",
-                                                         "--cwd",
-                                                         "--namespace",
-                                                         "-o",
-                                                         "--output",
-                                                         "--out",
-                                                         "-e",
-                                                         "--error",
-                                                         "--err",
-                                                         "--restart-delay",
-                                                         "--exp-backoff-restart-delay",
-                                                         "--max-restarts",
-                                                         "--min-uptime",
-                                                         "--stop-exit-codes",
-                                                         "-k",
-                                                         "--kill-timeout",
-                                                         "--listen-timeout",
-                                                         "--only",
-                                                         "--lines",
-                                                         "--highlight",
-                                                         "--sort",
-                                                         "--exec-mode",
-                                                         "--instance-var",
-                                                         "--env",
-                                                         "--log-date-format",
-                                                         "--log-type",
-                                                         "--schedule",
-                                                         "--overlap",
-                                                         "--timeout",
-                                                         "--retries",
-                                                         "--retry-delay",
-                                                         "--parallel"};
-
-bool takes_value(std::string_view word) {
-  return std::find(kWithValue.begin(), kWithValue.end(), word) != kWithValue.end();
-}
-
-// On `logs` these are flags, so `--err logs` must find the command.
-bool may_be_flag(std::string_view word) { return word == "--out" || word == "--err"; }
 
 bool is_code_list(std::string_view word) {
   return !word.empty() && word.find_first_not_of("0123456789, ") == std::string_view::npos;
@@ -73,7 +25,7 @@ void join_stop_exit_codes(std::vector<std::string>& words) {
 }  // namespace
 
 CommandLine split_command_line(const std::vector<std::string>& arguments,
-                               bool (*is_command)(const std::string&)) {
+                               const Vocabulary& vocabulary) {
   CommandLine result;
   const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
   result.words.assign(arguments.begin(), dashes);
@@ -82,9 +34,12 @@ CommandLine split_command_line(const std::vector<std::string>& arguments,
   for (std::size_t i = 0; i < result.words.size(); ++i) {
     const std::string& word = result.words[i];
     if (word.size() > 1 && word.front() == '-') {
+      if (i + 1 == result.words.size()) break;
+      // `--name stop` is not the command `stop`, but `--err logs` is `logs`.
+      const TakesValue takes_value = vocabulary.takes_value(word);
       const bool command_follows =
-          i + 1 < result.words.size() && may_be_flag(word) && is_command(result.words[i + 1]);
-      if (takes_value(word) && !command_follows) ++i;
+          takes_value == TakesValue::sometimes && vocabulary.is_command(result.words[i + 1]);
+      if (takes_value != TakesValue::never && !command_follows) ++i;
       continue;
     }
     result.command = word;

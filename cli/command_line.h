@@ -26,8 +26,18 @@ struct CommandLine {
   std::vector<std::string> app_args;  // what follows "--", byte for byte
 };
 
-// `arguments` without the program's name. `is_command` tells names (and aliases) of commands.
+// Whether the word behind an option is its value; sometimes: one command has it as a flag, another
+// with a value.
+enum class TakesValue { never, sometimes, always };
+
+// What is known of all commands together: options may stand before the command.
+struct Vocabulary {
+  bool (*is_command)(const std::string& word);           // names and aliases
+  TakesValue (*takes_value)(const std::string& option);  // with its dashes
+};
+
+// `arguments` without the program's name.
 CommandLine split_command_line(const std::vector<std::string>& arguments,
-                               bool (*is_command)(const std::string&));
+                               const Vocabulary& vocabulary);
 
 }  // namespace pmx::cli

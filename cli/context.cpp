@@ -6,6 +6,7 @@
 
 #include "cli/autostart.h"
 #include "cli/render/list_table.h"
+#include "cli/system_instance.h"
 
 namespace pmx::cli {
 namespace {
@@ -19,6 +20,7 @@ void Context::parse(Arguments& arguments) {
   arguments.parse();
   output.set_silent(global.silent);
   if (global.no_color) output.forbid_colours();
+  if (global.system) enter_system_instance();
 }
 
 const Paths& Context::paths() {
@@ -26,7 +28,24 @@ const Paths& Context::paths() {
   return *paths_;
 }
 
+std::optional<Client> Context::connect_system() {
+  try {
+    return connect_if_running(paths());
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::permission) throw;
+    throw Error(ErrorCode::permission, error.what(),
+                "for root and members of the group pmx: sudo pmx --system ...");
+  }
+}
+
 Client& Context::daemon() {
+  if (!client_ && global.system) {
+    client_ = connect_system();
+    // A daemon of its service only: one that a command starts would live in that command's session.
+    if (!client_)
+      throw Error(ErrorCode::unavailable, "the system instance does not run",
+                  "systemctl start pmx; at every boot: systemctl enable --now pmx");
+  }
   if (!client_) {
     Connected connected = connect_or_start(paths());
     client_ = std::move(connected.client);
@@ -36,6 +55,7 @@ Client& Context::daemon() {
 }
 
 Client* Context::running_daemon(bool wait) {
+  if (!client_ && global.system) client_ = connect_system();
   if (!client_) client_ = wait ? connect_if_running(paths()) : Client::connect(paths().socket());
   return client_ ? &*client_ : nullptr;
 }
@@ -66,7 +86,7 @@ std::vector<InstanceStatus> Context::list_all(bool detail) {
 }
 
 void Context::show_list() {
-  if (output.silent()) return;
+  if (output.silent() || output.is_json()) return;
   std::vector<InstanceStatus> instances = list_all();
   sort_instances(instances, "name");
   output.list(instances);

@@ -29,6 +29,8 @@ class Context {
   Client& daemon();
   // The same without starting one. `wait`: for one that is just (re)starting.
   Client* running_daemon(bool wait = false);
+  // The next question connects anew.
+  void disconnect() { client_.reset(); }
   // Empty if nothing matches.
   std::vector<InstanceStatus> find(const std::string& target, bool detail = false);
   std::vector<InstanceStatus> list_all(bool detail = false);
@@ -36,6 +38,8 @@ class Context {
   void show_list();
 
  private:
+  // To the machine's own instance; empty: it does not run.
+  std::optional<Client> connect_system();
   // Asks again, once, if the daemon dies before it answers: a question changes nothing.
   protocol::List::Response ask(const protocol::List::Request& request);
 

@@ -2,15 +2,21 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cli/command_line.h"
+#include "cli/command_options.h"
 #include "cli/command_table.h"
+#include "cli/completion/answer.h"
 #include "cli/context.h"
+#include "cli/exit_code.h"
 #include "cli/output.h"
 #include "common/base/build_info.h"
 #include "common/base/error.h"
@@ -19,20 +25,18 @@
 namespace pmx::cli {
 namespace {
 
-constexpr int kFailed = 1;
-constexpr int kBadUsage = 2;
-
 std::vector<std::string> command_names() {
   std::vector<std::string> names;
-  for (const Command& command : all_commands()) {
-    std::string_view rest = command.names;
-    while (!rest.empty()) {
-      const std::size_t end = std::min(rest.find(' '), rest.size());
-      names.emplace_back(rest.substr(0, end));
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
-  }
+  for (const Command& command : all_commands())
+    for (std::string& name : names_of(command)) names.push_back(std::move(name));
   return names;
+}
+
+// `pmx help NAME` is `pmx NAME --help`.
+void turn_help_around(CommandLine& line) {
+  if (line.command != "help" || line.words.size() != 1 || line.words.front().starts_with('-'))
+    return;
+  line.command = std::exchange(line.words.front(), "--help");
 }
 
 // Options without a command.
@@ -48,25 +52,33 @@ int run_without_command(const CommandLine& line, const Output& output) {
     }
   }
   for (const std::string& word : line.words) {
-    if (word == "-s" || word == "--silent" || word == "--no-color") continue;
+    if (word == "-s" || word == "--silent" || word == "--no-color" || word == "--json") continue;
     throw UsageError(fmt::format("unknown option {}", word), "see pmx --help");
   }
   output.payload(short_usage());
   return kFailed;
 }
 
-int run(const std::vector<std::string>& words, const Output& output) {
-  CommandLine line = split_command_line(words, is_command);
-  if (line.command == "help") {
-    output.payload(full_help());
-    return 0;
-  }
+// Under the names of pm2's container entry points, `pmx run` is called; "start" may be said, and need not.
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  std::string_view name = argc > 0 ? argv[0] : "";
+  name.remove_prefix(name.rfind('/') + 1);
+  const bool is_entry_point = name.ends_with("-runtime") || name.ends_with("-docker");
+  const bool asks_version = !words.empty() && (words[0] == "-v" || words[0] == "--version");
+  if (!is_entry_point || asks_version) return words;
+  if (!words.empty() && words[0] == "start") words.erase(words.begin());
+  words.insert(words.begin(), "run");
+  return words;
+}
+
+int run(const CommandLine& line, const Output& output) {
   if (line.command.empty()) return run_without_command(line, output);
   const Command* command = find_command(line.command);
   if (command == nullptr) {
-    if (is_missing_pm2_command(line.command)) {
-      throw UsageError(fmt::format("pmx has no command \"{}\" yet", line.command),
-                       "pm2 has it; `pmx --help` shows what pmx has");
+    if (const auto instead = instead_of_pm2_command(line.command)) {
+      throw UsageError(fmt::format("pmx has no command \"{}\", which pm2 has", line.command),
+                       std::string(*instead));
     }
     const auto near = nearest(line.command, command_names());
     throw UsageError(fmt::format("unknown command \"{}\"", line.command),
@@ -79,21 +91,36 @@ int run(const std::vector<std::string>& words, const Output& output) {
 }
 
 int run_and_report(const std::vector<std::string>& words) {
-  const Output output;
+  Output output;
+  if (!words.empty() && words.front() == kCompleteWord) {
+    Context context(output);
+    output.payload(answer_completion(context, {words.begin() + 1, words.end()}));
+    return kDone;
+  }
+  CommandLine line = split_command_line(words, vocabulary());
+  turn_help_around(line);
+  if (std::find(line.words.begin(), line.words.end(), "--json") != line.words.end()) {
+    const Command* command = find_command(line.command);
+    output.use_json(command == nullptr ? line.command : names_of(*command).front());
+  }
+  int code = kFailed;
   try {
-    return run(words, output);
+    code = run(line, output);
   } catch (const HelpRequested& help) {
+    output.stream();
     output.payload(help.text);
-    return 0;
+    code = kDone;
   } catch (const UsageError& error) {
-    output.error(error.what(), error.hint());
-    return kBadUsage;
+    output.usage_error(error.what(), error.hint());
+    code = kBadUsage;
   } catch (const Error& error) {
     output.error(error);
+    code = exit_code_of(error.code());
   } catch (const std::exception& error) {
     output.error(error.what());
   }
-  return kFailed;
+  output.finish(code);
+  return code;
 }
 
 }  // namespace
@@ -102,7 +129,7 @@ int run_and_report(const std::vector<std::string>& words) {
 int main(int argc, char** argv) {
   // A closed reader (`pmx list | head -1`) ends pmx quietly, whatever the caller ignores.
   std::signal(SIGPIPE, SIG_DFL);
-  const int code = pmx::cli::run_and_report({argv + 1, argv + argc});
+  const int code = pmx::cli::run_and_report(pmx::cli::words_of(argc, argv));
   if (std::fflush(stdout) != 0 && code == 0) return 1;
   return code;
 }

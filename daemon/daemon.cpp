@@ -12,6 +12,8 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -19,6 +21,7 @@
 
 #include "common/base/build_info.h"
 #include "common/base/error.h"
+#include "common/sys/child_limits.h"
 #include "common/sys/proc_fs.h"
 #include "common/sys/unix_socket.h"
 #include "daemon/cluster/listen_door.h"
@@ -77,6 +80,22 @@ bool wants_cgroups() {
   return wish == nullptr || std::string_view(wish) != "off";
 }
 
+// Whose members may command this daemon, beside its own user and root: the system's instance has one.
+std::optional<gid_t> control_group() {
+  const char* const name = std::getenv("PMX_CONTROL_GROUP");
+  if (name == nullptr || name[0] == '\0') return std::nullopt;
+  const std::optional<gid_t> group = sys::find_group(name);
+  if (!group) log_line(fmt::format("PMX_CONTROL_GROUP: there is no group {}", name));
+  return group;
+}
+
+// What an app gets that has no wish of its own: it must not be spared with us when memory runs out.
+std::optional<int> oom_score_adj_of_apps() {
+  int own = 0;
+  std::ifstream("/proc/self/oom_score_adj") >> own;
+  return own < 0 ? std::optional<int>(0) : std::nullopt;
+}
+
 class Daemon {
  public:
   explicit Daemon(DaemonOptions options)
@@ -85,9 +104,13 @@ class Daemon {
         keeper_pid_(::getppid()),
         link_(io_, std::move(options_.link)),
         store_(options_.paths.database(), poster(), log_line),
-        logs_(poster(), log_line),
+        logs_(poster(), sayer(),
+              [this](int pm_id, const std::string& problem, std::uint64_t dropped) {
+                if (supervisor_) supervisor_->log_trouble(pm_id, problem, dropped);
+              }),
         cgroups_(options_.paths.home(), wants_cgroups()),
-        spawner_(io_, link_, cgroups_, {options_.open_files, present_umask()}),
+        spawner_(io_, link_, cgroups_,
+                 {options_.open_files, present_umask(), oom_score_adj_of_apps()}),
         sockets_(link_,
                  [this](std::uint64_t app_id, const std::string& key) {
                    channels_.handout().attendance_changed(app_id, key);
@@ -101,7 +124,7 @@ class Daemon {
         tasks_(io_, [](const std::string& task,
                        const std::string& what) { log_line(fmt::format("{}: {}", task, what)); }),
         signals_(io_, SIGTERM, SIGINT, SIGUSR2),
-        watch_(io_, options_.paths.home(), Home::names(), [this] { restore_home(); }) {}
+        watch_(io_, options_.paths.home(), home_.names(), [this] { restore_home(); }) {}
 
   int run() {
     if (!home_.drain_script_error().empty()) log_line(home_.drain_script_error());
@@ -116,8 +139,8 @@ class Daemon {
                            const keeper::ExitRecord& record) { spawner_.exited(slot, record); },
          .on_lost = [this] { keeper_lost(); }});
     context_ = std::make_unique<ControlContext>(ControlContext{
-        io_, *supervisor_, logs_, keeper_pid_, options_.paths.log(), [this] { end(); }, log_line});
-    server_ = std::make_unique<ControlServer>(io_, home_.listen(), *context_);
+        io_, *supervisor_, logs_, keeper_pid_, options_.paths.log(), [this] { end(); }, sayer()});
+    server_ = std::make_unique<ControlServer>(io_, home_.listen(group_), *context_, group_);
     server_->start();
     watch_home();
     signals_.add(SIGUSR1);
@@ -160,7 +183,7 @@ class Daemon {
             .paths =
                 [paths](const AppSpec& spec, int pm_id) {
                   return InstancePaths{paths.out_log(spec, pm_id), paths.error_log(spec, pm_id),
-                                       paths.pid_of(spec, pm_id)};
+                                       paths.combined_log(spec, pm_id), paths.pid_of(spec, pm_id)};
                 },
             .new_unique_id = new_uuid,
             .command =
@@ -177,7 +200,27 @@ class Daemon {
                 [this](std::function<void()> on_time) {
                   return std::make_unique<TimerfdWallTimer>(io_, std::move(on_time));
                 },
-            .log = log_line};
+            .log = sayer()};
+  }
+
+  std::function<void(const std::string&)> sayer() {
+    return [this](const std::string& text) { say(text); };
+  }
+
+  // Our own log is bounded, too.
+  void say(const std::string& text) {
+    log_line(text);
+    if (shortening_log_ || !home_.log_is_long()) return;
+    shortening_log_ = true;
+    logs_.run([this, path = options_.paths.log()] {
+      const int error = Home::shorten_log(path);
+      asio::post(io_, [this, error] {
+        shortening_log_ = false;
+        log_line(error == 0 ? "this log has become long: what was before is in pmx.log.1"
+                            : fmt::format("this log had become long and was emptied: {}",
+                                          std::strerror(error)));
+      });
+    });
   }
 
   std::string preload_library() {
@@ -279,7 +322,7 @@ class Daemon {
     }
     open_door();
     // A client may just have connected to one that is still there.
-    if (!home_.has_socket()) server_->replace_listener(home_.listen());
+    if (!home_.has_socket()) server_->replace_listener(home_.listen(group_));
     store_.renew();
     supervisor_->record_all();
     logs_.reopen([] {});
@@ -362,8 +405,10 @@ class Daemon {
   std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<ListenDoor> door_;
   std::unique_ptr<ControlContext> context_;
+  const std::optional<gid_t> group_ = control_group();
   std::unique_ptr<ControlServer> server_;
   bool ending_ = false;
+  bool shortening_log_ = false;
   std::string home_trouble_;  // why the home could not be made again; as told
 };
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@ namespace pmx {
 namespace {
 
 constexpr int kListenBacklog = 1024;
+constexpr off_t kLongLog = off_t{10} << 20;
 constexpr const char* kDrainScript = "node-drain.cjs";
 
 // Of a daemon that was started again after its log had been removed: the keeper's is of no use.
@@ -37,15 +39,16 @@ Home::Home(Paths paths) : paths_(std::move(paths)) {
   write_drain_script();
 }
 
-UniqueFd Home::listen() {
-  UniqueFd listener = sys::listen_unix(paths_.socket(), kListenBacklog);
+UniqueFd Home::listen(std::optional<gid_t> group) {
+  UniqueFd listener = sys::listen_unix(paths_.socket(), kListenBacklog, SOCK_STREAM, group);
   socket_ = sys::file_id(paths_.socket());
   return listener;
 }
 
-std::set<std::string> Home::names() {
-  return {"pmx.sock",   "app.sock",   "pmx.pid", "pmx.log", "pmx.db",
-          "pmx.db-wal", kDrainScript, "logs",    "pids"};
+std::set<std::string> Home::names() const {
+  const std::string database = paths_.database_name();
+  return {"pmx.sock",        "app.sock",   "pmx.pid", "pmx.log", database,
+          database + "-wal", kDrainScript, "logs",    "pids"};
 }
 
 std::vector<std::string> Home::missing() const {
@@ -81,6 +84,28 @@ bool Home::take_lock() {
 
 bool Home::log_is_lost() const {
   return writes_log_ && sys::file_id(STDERR_FILENO) != sys::file_id(paths_.log());
+}
+
+bool Home::log_is_long() const {
+  struct stat status {};
+  return writes_log_ && ::fstat(STDERR_FILENO, &status) == 0 && status.st_size > kLongLog;
+}
+
+// Not renamed: the keeper has it open as well. Both append, so they go on at its new end.
+int Home::shorten_log(const std::string& path) {
+  const std::string old = path + ".1";
+  const std::string part = old + ".part";
+  const UniqueFd in(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd out(::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  int error = in && out ? 0 : errno;
+  ssize_t copied = 1;
+  while (error == 0 && copied > 0) {
+    copied = ::sendfile(out.get(), in.get(), nullptr, kLongLog);
+    if (copied < 0) error = errno;
+  }
+  if (error == 0 && ::rename(part.c_str(), old.c_str()) != 0) error = errno;
+  if (error != 0) ::unlink(part.c_str());
+  return ::truncate(path.c_str(), 0) != 0 && error == 0 ? errno : error;
 }
 
 void Home::make_again() {

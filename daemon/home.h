@@ -19,8 +19,9 @@ class Home {
   // Takes the lock (pmx.pid) and writes the drain script. Throws Error(already_running).
   explicit Home(Paths paths);
 
-  // Listens on the socket: non-blocking. Throws std::system_error.
-  UniqueFd listen();
+  // Listens on the socket: non-blocking; members of `group` may connect, too. Throws
+  // std::system_error.
+  UniqueFd listen(std::optional<gid_t> group);
 
   // A file that Node can load; "" if it could not be written (`drain_script_error` says why; reloads
   // then cut busy keep-alive connections).
@@ -30,7 +31,7 @@ class Home {
   }
 
   // Entries of the home whose loss matters, for a watch.
-  static std::set<std::string> names();
+  [[nodiscard]] std::set<std::string> names() const;
   // Those of them that are gone, or are another file than ours. "" stands for the home itself.
   [[nodiscard]] std::vector<std::string> missing() const;
   // False: the lock is not ours (any more).
@@ -40,6 +41,12 @@ class Home {
   bool take_lock();
   // Directories, log and drain script; not the socket. Throws Error or std::system_error.
   void make_again();
+
+  // Whether our own log is pmx.log, and has grown so much that it should be shortened.
+  [[nodiscard]] bool log_is_long() const;
+  // Moves what is in the log at `path` to `path`.1. On any thread; blocks on the disk. Returns 0 or
+  // errno: the log is empty all the same, there was no room for a copy.
+  static int shorten_log(const std::string& path);
 
   // Removes the socket and the pid file, or only the former, for the next daemon.
   void leave();

@@ -91,6 +91,7 @@ int main(int argc, char** argv) {
     pmx::DaemonOptions options;
     options.paths =
         flags->home.empty() ? pmx::Paths::from_environment() : pmx::Paths::at(flags->home);
+    if (std::getenv("PMX_TRANSIENT") != nullptr) options.paths.use_transient_database();
     options.own_directory = std::filesystem::read_symlink("/proc/self/exe").parent_path();
     options.paths.ensure_home();
     if (flags->link_fd < 0) return become_keeper(options.own_directory, options.paths.home());

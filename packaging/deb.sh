@@ -7,21 +7,9 @@
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$root/packaging/say.sh"
+. "$root/packaging/version.sh"
 here=$PWD
 source=$root/build/deb/source
-
-# Debian wants the directory `debian` at the top of a tree of its own.
-copy_sources() {
-  rm -rf "$root/build/deb"
-  mkdir -p "$source"
-  # Files that are installed as they are must not tell when this was checked out.
-  tar -C "$root" --exclude=./build --exclude=./.git --mtime="@$SOURCE_DATE_EPOCH" -cf - . | tar -C "$source" -xf -
-  mv "$source/packaging/debian" "$source/debian"
-}
-
-version_of_sources() {
-  sed -n 's/^project(pmx VERSION \([^ ]*\) .*/\1/p' "$source/CMakeLists.txt"
-}
 
 set_version() {
   sed -i "s/^project(pmx VERSION [^ ]* /project(pmx VERSION $1 /" "$source/CMakeLists.txt"
@@ -35,10 +23,12 @@ set_version() {
 }
 
 sh "$root/packaging/dependencies.sh" deb
-SOURCE_DATE_EPOCH=$(dpkg-parsechangelog -l "$root/packaging/debian/changelog" -S Timestamp)
-export SOURCE_DATE_EPOCH
-copy_sources
-version=$(version_of_sources)
+set_source_date
+rm -rf "$root/build/deb"
+copy_sources "$source"
+# Debian wants the directory `debian` at the top of a tree of its own.
+mv "$source/packaging/debian" "$source/debian"
+version=$(version_of "$source")
 packaged=$(dpkg-parsechangelog -l "$source/debian/changelog" -S Version)
 [ "$version" = "$packaged" ] ||
   fail "CMakeLists.txt has version $version, packaging/debian/changelog $packaged: give both the same"
@@ -48,10 +38,12 @@ if [ $# -gt 0 ]; then
 fi
 
 # debhelper gives the build another HOME: ccache would start with nothing.
-if command -v ccache >/dev/null 2>&1; then
+if [ -z "${PMX_COMPILER_LAUNCHER:-}" ] && command -v ccache >/dev/null 2>&1; then
   CCACHE_DIR=$(ccache --get-config cache_dir)
-  export CCACHE_DIR PMX_COMPILER_LAUNCHER=ccache
+  PMX_COMPILER_LAUNCHER=ccache
+  export CCACHE_DIR
 fi
+export PMX_COMPILER_LAUNCHER
 cd "$source"
 DEB_BUILD_OPTIONS="nocheck noautodbgsym parallel=$(nproc)" LC_ALL=C.UTF-8 \
   progress "build the package" dpkg-buildpackage --build=binary --no-sign ||

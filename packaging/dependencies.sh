@@ -7,10 +7,11 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$here/say.sh"
 
 # Compiler, build tools, and what CMakeLists.txt looks for (doctest and python3: the tests).
-build_packages="g++ cmake ninja-build libasio-dev libcli11-dev nlohmann-json3-dev libfmt-dev libsqlitecpp-dev
-  libsqlite3-dev doctest-dev python3"
-# What the integration tests call: a load generator, certificates and the means to fetch other versions of Node, another language.
-test_packages="wrk openssl ca-certificates ruby"
+build_packages="g++ cmake ninja-build libasio-dev libcli11-dev libcpp-httplib-dev nlohmann-json3-dev libfmt-dev libsqlitecpp-dev
+  libsqlite3-dev libyaml-cpp-dev libtomlplusplus-dev libncurses-dev zlib1g-dev doctest-dev python3"
+# What the integration tests call: a load generator, certificates and the means to fetch other versions of Node, another language,
+# terminals and shells for completions, readers of the manual.
+test_packages="wrk openssl ca-certificates ruby tmux zsh fish man-db mandoc"
 
 # What packaging/deb.sh calls.
 deb_packages="debhelper dpkg-dev"

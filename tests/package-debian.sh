@@ -1,6 +1,6 @@
 #!/bin/sh
 # The Debian package as people meet it: builds it, installs it in a Debian 12 that is booted in a container, starts apps as
-# root, as the system's instance and as a user, reboots, upgrades under load, removes and purges.
+# root, as the system's instance, as a user and as a user that lingers, reboots, upgrades under load, removes and purges.
 # Usage (root): sh tests/package-debian.sh DIRECTORY [REBOOTS]
 #   DIRECTORY    where the Debian root is made; it must not exist; removed again if all went well
 #   REBOOTS      how often the container is rebooted; default 3
@@ -34,7 +34,10 @@ box=
 leader=
 
 end_container() {
-  [ -z "$box" ] || kill -KILL "$box" 2>/dev/null || :
+  [ -n "$box" ] || return 0
+  # systemd-nspawn does not take the container with it: its process 1 does.
+  find_leader 2>/dev/null && kill -KILL "$leader" 2>/dev/null || :
+  kill -KILL "$box" 2>/dev/null || :
 }
 trap end_container EXIT
 trap 'exit 130' INT
@@ -114,17 +117,19 @@ fi
 step "A Debian 12 in $debian"
 make_debian_root "$debian"
 progress "install what the test needs" chroot "$debian" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
-  sh -c 'apt-get update && apt-get install -y --no-install-recommends systemd-sysv dbus python3'
+  sh -c 'apt-get update && apt-get install -y --no-install-recommends systemd-sysv dbus libpam-systemd python3'
 mkdir -p "$debian/opt/pmx-tests/packages"
 cp -R "$root/tests/package" "$root/tests/support" "$root/tests/fixtures" "$debian/opt/pmx-tests/"
 cp "$packages/$first" "$packages/next/"pmx_*.deb "$debian/opt/pmx-tests/packages/"
 boot
 good "booted"
 
-step "Install, and start apps as root, as the system's instance and as a user"
+step "Install, and start apps as root, as the system's instance, as a user and as one that lingers"
 step_in_guest install "/opt/pmx-tests/packages/$first"
 step_in_guest start
 step_in_guest units
+step_in_guest system
+step_in_guest watchdog
 
 count=1
 while [ "$count" -le "$reboots" ]; do

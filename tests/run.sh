@@ -7,8 +7,14 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$root"
 
 jobs=$(nproc)
+# As tests/integration/CMakeLists.txt counts.
+tests_at_once=3
 launcher=
-! command -v ccache >/dev/null 2>&1 || launcher=-DCMAKE_CXX_COMPILER_LAUNCHER=ccache
+if command -v ccache >/dev/null 2>&1; then
+  launcher=-DCMAKE_CXX_COMPILER_LAUNCHER=ccache
+  # Checkouts in different places share what is compiled.
+  export CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=1
+fi
 
 build() {
   # shellcheck disable=SC2086  # empty or one word
@@ -25,7 +31,7 @@ run_tests() {
   preset=$1
   shift
   step "Tests of the $preset build"
-  ctest --preset "$preset" --parallel "$jobs" --repeat until-pass:2 --no-tests=error --output-log "build/$preset/tests.log" "$@" </dev/null ||
+  ctest --preset "$preset" --parallel "$tests_at_once" --repeat until-pass:2 --no-tests=error --output-log "build/$preset/tests.log" "$@" </dev/null ||
     failed=1
 }
 

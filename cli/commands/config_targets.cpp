@@ -41,15 +41,19 @@ std::vector<LaunchRequest> apps_of(Context& context, const std::string& target,
 
   const std::vector<std::string> wanted = names_in(*only);
   std::vector<std::string> known;
-  for (const LaunchRequest& app : file.apps) known.push_back(app.options.name);
+  for (const LaunchRequest& app : file.apps) {
+    known.push_back(app.options.name);
+    known.push_back(app.listed_name);
+  }
   for (const std::string& name : wanted) {
     if (contains(known, name)) continue;
     const auto near = nearest(name, known);
     context.output.warn(fmt::format("{} has no app {}{}", target, name,
                                     near ? fmt::format("; did you mean {}?", *near) : ""));
   }
-  std::erase_if(file.apps,
-                [&](const LaunchRequest& app) { return !contains(wanted, app.options.name); });
+  std::erase_if(file.apps, [&](const LaunchRequest& app) {
+    return !contains(wanted, app.options.name) && !contains(wanted, app.listed_name);
+  });
   return std::move(file.apps);
 }
 

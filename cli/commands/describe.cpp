@@ -10,9 +10,7 @@
 namespace pmx::cli {
 
 int run_describe(Context& context, Arguments& arguments) {
-  bool json = false;
   std::vector<std::string> targets;
-  arguments.flag("--json", json, "as jlist, for these only");
   arguments.words("target", targets, 1, 1);
   context.parse(arguments);
   const std::vector<InstanceStatus> found = context.find(targets.front(), true);
@@ -20,8 +18,8 @@ int run_describe(Context& context, Arguments& arguments) {
     throw Error(ErrorCode::not_found, fmt::format("{} does not exist", targets.front()),
                 "pmx list shows what does");
   }
-  if (json) {
-    context.output.payload(jlist(found) + "\n");
+  if (context.global.json) {
+    context.output.data("instances", jlist(found));
     return 0;
   }
   for (const InstanceStatus& one : found) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <iterator>
+#include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
 
@@ -18,7 +19,11 @@ int run_id(Context& context, Arguments& arguments) {
   for (const InstanceStatus& one : context.list_all()) {
     if (one.name == names.front()) ids.push_back(one.pm_id);
   }
-  context.output.payload(ids.empty() ? "[]\n" : fmt::format("[ {} ]\n", fmt::join(ids, ", ")));
+  if (context.global.json) {
+    context.output.data("ids", fmt::format("[{}]", fmt::join(ids, ",")));
+  } else {
+    context.output.payload(ids.empty() ? "[]\n" : fmt::format("[ {} ]\n", fmt::join(ids, ", ")));
+  }
   return 0;
 }
 
@@ -26,19 +31,23 @@ int run_pid(Context& context, Arguments& arguments) {
   std::vector<std::string> names;
   arguments.words("name", names, 0, 1);
   context.parse(arguments);
-  std::string pids;
+  std::vector<int> pids;
   for (const InstanceStatus& one : context.list_all()) {
-    if (names.empty() || one.name == names.front()) {
-      fmt::format_to(std::back_inserter(pids), "{}\n", one.pid);
-    }
+    if (names.empty() || one.name == names.front()) pids.push_back(one.pid);
   }
-  context.output.payload(pids.empty() ? "\n" : pids);
+  if (context.global.json) {
+    context.output.data("pids", fmt::format("[{}]", fmt::join(pids, ",")));
+  } else {
+    context.output.payload(fmt::format("{}\n", fmt::join(pids, "\n")));
+  }
   return 0;
 }
 
 int run_env(Context& context, Arguments& arguments) {
   std::vector<std::string> ids;
+  bool origin = false;
   arguments.words("id", ids, 1, 1);
+  arguments.flag("--origin", origin, "where each value is from, instead of the values");
   context.parse(arguments);
   const std::string& id = ids.front();
   const bool is_number =
@@ -53,22 +62,32 @@ int run_env(Context& context, Arguments& arguments) {
                 "pmx list shows the ids");
   }
   std::string out;
+  nlohmann::json object = nlohmann::json::object();
   const InstanceStatus& one = found.front();
-  for (const auto& [key, value] : one.detail ? one.detail->spec.env : Env{}) {
-    fmt::format_to(std::back_inserter(out), "{}: {}\n", key, value);
-  }
-  const auto line = [&](std::string_view key, const auto& value) {
-    fmt::format_to(std::back_inserter(out), "{}: {}\n", key, value);
+  const AppSpec spec = one.detail ? one.detail->spec : AppSpec{};
+  const auto line = [&](const std::string& key, const auto& value,
+                        const std::string& where = "pmx") {
+    const std::string shown = origin ? where : fmt::format("{}", value);
+    fmt::format_to(std::back_inserter(out), "{}: {}\n", key, shown);
+    object[key] = shown;
   };
+  for (const auto& [key, value] : spec.env) line(key, value, origin_of(spec, key));
+  for (const auto& [key, path] : spec.secret_files)
+    line(key, fmt::format("(read from {})", path), path);
   // What the daemon adds for each instance.
   line("PMX_HOME", context.paths().home());
-  line(one.detail ? one.detail->spec.instance_var : "NODE_APP_INSTANCE", one.instance_number);
+  line(spec.instance_var, one.instance_number);
   line("pm_id", one.pm_id);
   line("name", one.name);
   line("namespace", one.name_space);
   line("restart_time", one.restarts);
   line("pm_uptime", one.started_at);
-  context.output.payload(out);
+  if (context.global.json) {
+    context.output.data("env",
+                        object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  } else {
+    context.output.payload(out);
+  }
   return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <cerrno>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
@@ -11,7 +12,7 @@
 namespace pmx::cli {
 namespace {
 
-constexpr int kPingSeconds = 5;
+constexpr std::chrono::seconds kAnswersWithin{5};
 constexpr int kEndWithin = 5000;  // milliseconds
 
 // So that the next command does not meet a daemon that is going.
@@ -26,8 +27,6 @@ void wait_for_end(pid_t pid) {
 }  // namespace
 
 int run_ping(Context& context, Arguments& arguments) {
-  bool json = false;
-  arguments.flag("--json", json, "as JSON");
   context.parse(arguments);
   Client* daemon = context.running_daemon();
   if (daemon == nullptr) {
@@ -35,10 +34,10 @@ int run_ping(Context& context, Arguments& arguments) {
                 fmt::format("no daemon runs for {}", context.paths().home()),
                 "any other command starts one, e.g. pmx list");
   }
-  daemon->limit_waiting(kPingSeconds);
+  daemon->limit_waiting(kAnswersWithin);
   const auto pong = daemon->call<protocol::Ping>({});
-  if (json) {
-    context.output.payload(nlohmann::json(pong).dump() + "\n");
+  if (context.global.json) {
+    context.output.data("daemon", nlohmann::json(pong).dump());
   } else {
     context.output.payload(fmt::format("pong: pmx {}, daemon {}, keeper {}\n", pong.version,
                                        pong.daemon_pid, pong.keeper_pid));

@@ -1,35 +1,18 @@
 // pmx restart and reload.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/commands/apply.h"
+#include "cli/commands/change_settings.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/config_targets.h"
+#include "cli/commands/start_options.h"
 #include "cli/commands/targets.h"
+#include "common/config/launch.h"
 
 namespace pmx::cli {
 namespace {
-
-struct Options {
-  std::vector<std::string> targets;
-  std::optional<std::string> only;
-  std::string env_name;
-  bool update_env = false;
-};
-
-// `arguments` may know more options than those of both commands.
-Options parse(Context& context, Arguments& arguments) {
-  Options options;
-  bool force = false;
-  std::optional<std::string> env_name;
-  arguments.words("target", options.targets, 1, Arguments::kAny);
-  arguments.flag("--update-env,-a", options.update_env, "take over this shell's environment");
-  arguments.flag("-f,--force", force, "accepted for pm2's sake, without effect");
-  arguments.text("--only", options.only, "NAMES", "of a configuration file: these apps only");
-  arguments.text("--env", env_name, "NAME", "of a configuration file: variables of env_NAME too");
-  context.parse(arguments);
-  options.env_name = env_name.value_or("");
-  return options;
-}
 
 bool act_on_instances(Context& context, const std::string& verb, const std::string& target,
                       const Act& act) {
@@ -37,11 +20,11 @@ bool act_on_instances(Context& context, const std::string& verb, const std::stri
 }
 
 // Brings the file's apps to all that it says: those that exist by `action`, the others by a start.
-bool act_on_file(Context& context, const std::string& file, const Options& options,
+bool act_on_file(Context& context, const std::string& file, const StartOptions& options,
                  PlanStep::Action action, const ApplyOptions& how) {
   bool all_well = true;
-  std::vector<AppSpec> specs =
-      specs_of(context, apps_of(context, file, options.only, options.env_name), all_well);
+  std::vector<AppSpec> specs = specs_of(
+      context, apps_of(context, file, options.only, options.env_name.value_or("")), all_well);
   std::vector<PlanStep> plan = make_plan(std::move(specs), context.list_all(true),
                                          {.update_env = options.update_env, .prune = {}});
   for (PlanStep& step : plan) {
@@ -53,11 +36,19 @@ bool act_on_file(Context& context, const std::string& file, const Options& optio
   return carry_out(context, std::move(plan), how) && all_well;
 }
 
-int act_on_all(Context& context, const std::string& verb, const Options& options,
-               PlanStep::Action action, const ApplyOptions& how,
-               const std::function<Act(std::optional<Env>)>& make_act) {
+int act_on_all(Context& context, const std::string& verb, const StartOptions& options,
+               const std::vector<std::string>& app_args, PlanStep::Action action,
+               const ApplyOptions& how, const std::function<Act(std::optional<Env>)>& make_act) {
+  if (options.targets.empty())
+    throw Error(ErrorCode::invalid_request, "missing argument: target",
+                "a name, an id, a namespace, a file or all");
+  if (options.env_name && std::ranges::none_of(options.targets, is_config_target))
+    throw UsageError("--env chooses variables of a configuration file",
+                     "--update-env takes over those of this shell");
+  if (has_settings(options, app_args))
+    return change_settings(context, options, app_args, action, how) ? 0 : 1;
   std::optional<Env> env;
-  if (options.update_env) env = current_environment();
+  if (options.update_env) env = inheritable(current_environment());
   for (const std::string& target : options.targets) {
     const bool well = is_config_target(target)
                           ? act_on_file(context, target, options, action, how)
@@ -70,9 +61,12 @@ int act_on_all(Context& context, const std::string& verb, const Options& options
 }  // namespace
 
 int run_restart(Context& context, Arguments& arguments) {
-  bool no_wait = false;
-  arguments.flag("--no-wait", no_wait, "do not wait until it is ready");
-  const Options options = parse(context, arguments);
+  StartOptions options;
+  std::optional<int> parallel;
+  options.declare(arguments);
+  arguments.number("--parallel", parallel, "N", "accepted for pm2's sake, without effect");
+  context.parse(arguments);
+  const bool no_wait = options.no_wait;
   ApplyOptions how;
   how.wait = !no_wait;
   const auto restart = [&](std::optional<Env> env) -> Act {
@@ -81,20 +75,22 @@ int run_restart(Context& context, Arguments& arguments) {
           {.target = target, .env = env, .wait = !no_wait});
     };
   };
-  const int code =
-      act_on_all(context, "Restarting", options, PlanStep::Action::restart, how, restart);
+  const int code = act_on_all(context, "Restarting", options, arguments.app_args(),
+                              PlanStep::Action::restart, how, restart);
   context.show_list();
   return code;
 }
 
 int run_reload(Context& context, Arguments& arguments) {
+  StartOptions options;
   std::optional<int> parallel;
   bool no_rollback = false;
+  options.declare(arguments);
   arguments.number("--parallel", parallel, "N",
                    "new processes beside the old ones at a time (the app's max_surge)");
   arguments.flag("--no-rollback", no_rollback,
                  "after a failure keep what has been replaced with the new settings");
-  const Options options = parse(context, arguments);
+  context.parse(arguments);
   if (parallel && *parallel < 1)
     throw Error(ErrorCode::invalid_request, fmt::format("--parallel {} is not possible", *parallel),
                 "at least 1 new process is started at a time");
@@ -115,7 +111,8 @@ int run_reload(Context& context, Arguments& arguments) {
           });
     };
   };
-  return act_on_all(context, "Reloading", options, PlanStep::Action::reload, how, reload);
+  return act_on_all(context, "Reloading", options, arguments.app_args(), PlanStep::Action::reload,
+                    how, reload);
 }
 
 }  // namespace pmx::cli

@@ -1,12 +1,11 @@
-// pmx save and resurrect: the list as a file, in pm2's shape. The daemon remembers its apps without
+// pmx save, cleardump and resurrect: the list as a file, in pm2's shape. The daemon remembers its apps without
 // it; the file is for other machines, other tools and version control.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include <map>
 #include <set>
 
 #include "cli/commands/commands.h"
+#include "cli/commands/saved_apps.h"
 #include "cli/commands/targets.h"
 #include "common/config/dump.h"
 #include "common/config/launch.h"
@@ -33,49 +32,6 @@ std::optional<SavedList> load_dump(Context& context) {
   return std::nullopt;
 }
 
-// Secrets are not in the file; this shell may have them.
-void add_omitted_env(Context& context, const DumpEntry& entry, AppSpec& spec) {
-  static const Env shell = current_environment();
-  std::vector<std::string> missing;
-  for (const std::string& name : entry.omitted_env) {
-    const auto found = shell.find(name);
-    if (found == shell.end()) {
-      missing.push_back(name);
-    } else {
-      spec.env.insert(*found);
-    }
-  }
-  if (missing.empty()) return;
-  context.output.warn(fmt::format(
-      "[{}] starts without {}: secrets are not saved, and this shell does not have them", spec.name,
-      fmt::join(missing, ", ")));
-}
-
-struct Saved {
-  AppSpec spec;
-  int instances = 0;
-  bool running = false;
-};
-
-// One app per name, in the order of the file; the file has one entry per instance.
-std::vector<Saved> apps_of(Context& context, const std::vector<DumpEntry>& entries,
-                           const std::set<std::string>& existing) {
-  std::vector<Saved> apps;
-  std::map<std::string, std::size_t> index;
-  for (const DumpEntry& entry : entries) {
-    if (existing.count(entry.spec.name) != 0) continue;
-    const auto [position, is_new] = index.emplace(entry.spec.name, apps.size());
-    if (is_new) {
-      apps.push_back({entry.spec, 0, false});
-      add_omitted_env(context, entry, apps.back().spec);
-    }
-    Saved& app = apps[position->second];
-    ++app.instances;
-    if (entry.state != InstanceState::stopped) app.running = true;
-  }
-  return apps;
-}
-
 }  // namespace
 
 int run_save(Context& context, Arguments& arguments) {
@@ -98,6 +54,14 @@ int run_save(Context& context, Arguments& arguments) {
   return 0;
 }
 
+int run_cleardump(Context& context, Arguments& arguments) {
+  context.parse(arguments);
+  context.paths().ensure_home();
+  write_dump(context.paths(), "[]\n");
+  context.output.info(fmt::format("{} is empty now", context.paths().dump()));
+  return 0;
+}
+
 int run_resurrect(Context& context, Arguments& arguments) {
   context.parse(arguments);
   const auto saved = load_dump(context);
@@ -112,8 +76,7 @@ int run_resurrect(Context& context, Arguments& arguments) {
   std::vector<AppSpec> running;
   std::vector<AppSpec> stopped;
   bool all_well = saved->problems.empty();
-  for (Saved& app : apps_of(context, saved->entries, existing)) {
-    app.spec.instances = app.instances;
+  for (SavedApp& app : saved_apps(context, saved->entries, existing)) {
     try {
       resolve_interpreter(app.spec);
     } catch (const Error& error) {

@@ -40,6 +40,8 @@ int run_scale(Context& context, Arguments& arguments) {
   context.parse(arguments);
   const auto request = parse_scale(words[0], words[1]);
   const auto scaled = context.daemon().call<protocol::Scale>(request);
+  context.output.data("added", fmt::format("[{}]", fmt::join(scaled.added, ",")));
+  context.output.data("removed", fmt::format("[{}]", fmt::join(scaled.removed, ",")));
   if (!scaled.added.empty()) {
     context.output.info(
         fmt::format("[{}] added: ids {}", request.name, fmt::join(scaled.added, ", ")));

@@ -4,13 +4,20 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cstdio>
 
 #include "cli/commands/apply.h"
+#include "cli/commands/attached_logs.h"
+#include "cli/commands/change_settings.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/config_targets.h"
+#include "cli/commands/run.h"
 #include "cli/commands/start_options.h"
 #include "cli/commands/targets.h"
+#include "common/config/ecosystem_export.h"
 #include "common/config/launch.h"
+#include "common/config/paths.h"
+#include "common/sys/file.h"
 
 namespace pmx::cli {
 namespace {
@@ -25,9 +32,17 @@ bool is_number(const std::string& text) {
                                       [](unsigned char c) { return std::isdigit(c) != 0; });
 }
 
-bool start_existing(Context& context, const std::string& target, const StartOptions& options) {
+bool start_existing(Context& context, const std::string& target, const StartOptions& options,
+                    const std::vector<std::string>& app_args) {
+  if (has_settings(options, app_args)) {
+    StartOptions one = options;
+    one.targets = {target};
+    ApplyOptions how;
+    how.wait = !options.no_wait;
+    return change_settings(context, one, app_args, PlanStep::Action::restart, how);
+  }
   std::optional<Env> env;
-  if (options.update_env) env = current_environment();
+  if (options.update_env) env = inheritable(current_environment());
   const auto started = act_on(context, "Starting", target, [&](const std::string& one) {
     return context.daemon().call<protocol::Restart>(
         {.target = one, .env = env, .wait = !options.no_wait});
@@ -59,18 +74,27 @@ bool start_file(Context& context, const std::string& file, const StartOptions& o
   return carry_out(context, std::move(plan), how) && all_well;
 }
 
+// The app as a configuration file in the present directory.
+void write_file(const Context& context, const std::vector<AppSpec>& apps) {
+  const std::string file = file_stem_of(apps.front().name) + "-pmx.json";
+  constexpr mode_t kMode = 0644;
+  sys::replace_file("./" + file, export_json(apps), kMode);
+  context.output.info(fmt::format("Written to {}", file));
+}
+
 bool start_one(Context& context, const std::string& target, const StartOptions& options,
                const std::vector<std::string>& app_args) {
   if (is_config_target(target)) return start_file(context, target, options);
-  if (is_number(target)) return start_existing(context, target, options);
+  if (is_number(target)) return start_existing(context, target, options, app_args);
   const bool may_exist = target == "all" || looks_like_name(target);
   if (may_exist && !options.force && !context.find(target).empty()) {
-    return start_existing(context, target, options);
+    return start_existing(context, target, options, app_args);
   }
   if (target == "all")
     throw Error(ErrorCode::not_found, "no app is in the list", "pmx start app.js adds one");
   std::vector<AppSpec> apps;
   apps.push_back(spec_of(context, launch_request(options, target, app_args)));
+  if (options.write) write_file(context, apps);
   return start_apps(context, std::move(apps), options.force, !options.no_autostart,
                     !options.no_wait);
 }
@@ -79,7 +103,11 @@ bool start_one(Context& context, const std::string& target, const StartOptions& 
 
 int run_start(Context& context, Arguments& arguments) {
   StartOptions options;
+  bool attach = false;
+  bool no_daemon = false;
   options.declare(arguments);
+  arguments.flag("--attach", attach, "then show what they print, until Ctrl-C");
+  arguments.flag("--no-daemon", no_daemon, "stay: apps and daemon end with this command");
   context.parse(arguments);
   if (options.targets.empty()) {
     const auto* const found =
@@ -92,12 +120,29 @@ int run_start(Context& context, Arguments& arguments) {
     }
     options.targets.emplace_back(*found);
   }
+  if (no_daemon && context.running_daemon(true) == nullptr) {
+    context.output.stream();
+    ForegroundOptions how;
+    how.format = LogFormat::text;
+    how.timestamp = "HH:mm:ss";
+    how.has_files = true;
+    how.auto_exit = false;
+    return run_foreground(context, options, arguments.app_args(), std::move(how));
+  }
+  if (no_daemon) context.output.warn("a daemon runs already: the apps are its own and stay");
+  std::optional<AttachedLogs> logs;
+  if (attach || no_daemon) logs.emplace(context);
   bool all_well = true;
   for (const std::string& target : options.targets) {
     all_well = start_one(context, target, options, arguments.app_args());
     if (!all_well) break;
   }
   context.show_list();
+  if (all_well && logs) {
+    context.output.stream();
+    std::fflush(stdout);
+    logs->follow();
+  }
   return all_well ? 0 : 1;
 }
 

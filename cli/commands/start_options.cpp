@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "cli/context.h"
@@ -21,6 +22,14 @@ void set_duration(const char* option, const std::optional<std::string>& text, Mi
   out = *parsed;
 }
 
+void set_size(const char* option, const std::optional<std::string>& text, std::uint64_t& out) {
+  if (!text) return;
+  const auto size = parse_size(*text);
+  if (!size)
+    throw UsageError(fmt::format("{} {}: not a size", option, *text), "bytes, or 200M, 1.5G");
+  out = *size;
+}
+
 template <class T, class Parse>
 void set_name(const char* option, const std::optional<std::string>& text, T& out, Parse parse,
               const char* names) {
@@ -38,6 +47,19 @@ Millis watch_delay_of(const std::string& text) {
   return *delay;
 }
 
+// As patterns: everything but directories and these. What is never watched comes behind them.
+void ignore_other_endings(std::string endings, AppSpec& spec) {
+  std::replace(endings.begin(), endings.end(), ',', ' ');
+  std::vector<std::string> patterns{"*", "!*/"};
+  for (const std::string& ending : split_words(endings))
+    patterns.push_back((ending.starts_with('.') ? "!*" : "!*.") + ending);
+  if (patterns.size() == 2)
+    throw UsageError("--ext: expected the endings of files", "--ext js,json");
+  patterns.insert(patterns.end(), {".*", "node_modules"});
+  patterns.insert(patterns.end(), spec.ignore_watch.begin(), spec.ignore_watch.end());
+  spec.ignore_watch = std::move(patterns);
+}
+
 }  // namespace
 
 void StartOptions::declare(Arguments& arguments) {
@@ -50,14 +72,14 @@ void StartOptions::declare(Arguments& arguments) {
   arguments.text("--interpreter-args,--node-args", interpreter_args, "TEXT",
                  "options of the interpreter, in one word");
   arguments.text("--cwd", cwd, "DIR", "working directory; a relative script is looked up there");
-  arguments.text("--namespace", name_space, "NAME", "group, usable as a target");
+  arguments.text("--namespace", name_space, "NAMESPACE", "group, usable as a target");
   arguments.text("-o,--output,--out", out_file, "FILE", "log of stdout; /dev/null: none");
   arguments.text("-e,--error,--err", error_file, "FILE", "log of stderr");
   arguments.flag("--merge-logs", merge_logs, "one log file for all instances");
   arguments.flag("--no-autorestart", no_autorestart, "let it end when it ends");
   arguments.flag("--no-autostart", no_autostart, "only put it into the list, stopped");
   arguments.flag("--no-treekill", no_treekill, "stop the process itself only, not its children");
-  arguments.text("--kill-mode", kill_mode, "MODE", "what a stop ends: tree, group or leader");
+  arguments.text("--kill-mode", kill_mode, "tree|group|leader", "what a stop ends");
   arguments.text("--stop-command", stop_command, "COMMAND",
                  "of the shell, before the first signal");
   arguments.text("--restart-delay", restart_delay, "TIME",
@@ -69,9 +91,10 @@ void StartOptions::declare(Arguments& arguments) {
   arguments.text("--stop-exit-codes", stop_exit_codes, "CODES", "no restart after these (0,3,5)");
   arguments.text("-k,--kill-timeout", kill_timeout, "TIME", "from SIGINT to SIGKILL (1600)");
   arguments.text("--listen-timeout", listen_timeout, "TIME", "to become ready (3000)");
-  arguments.text("--balance", balance, "POLICY", "of shared ports: slots, shared or rr");
-  arguments.text("--bind-via", bind_via, "WAY",
-                 "how programs that are not Node share ports: auto, preload, seccomp or none");
+  arguments.text("--balance", balance, "slots|shared|rr",
+                 "how connections to shared ports are dealt out");
+  arguments.text("--bind-via", bind_via, "auto|preload|seccomp|none",
+                 "how programs that are not Node share ports");
   arguments.list("--listen", listen, "SOCKET",
                  "bind it for the app: tcp:ADDRESS:PORT, unix:PATH, udp:ADDRESS:PORT");
   arguments.flag("--start-on-connection", start_on_connection,
@@ -93,19 +116,29 @@ void StartOptions::declare(Arguments& arguments) {
   arguments.text("--health-interval", health_interval, "TIME", "between two questions (10s)");
   arguments.text("--health-timeout", health_timeout, "TIME", "for an answer (5s)");
   arguments.number("--health-retries", health_retries, "N", "bad answers in a row (3)");
-  arguments.text("--health-action", health_action, "WHAT", "restart or report");
+  arguments.text("--health-action", health_action, "restart|report", "of an unhealthy instance");
   arguments.flag("--shutdown-with-message", shutdown_with_message,
                  "stop by the message \"shutdown\" instead of SIGINT");
   arguments.text("--max-memory-restart", max_memory_restart, "SIZE",
                  "replace it when its processes use more: 200M, 1.5G");
   arguments.flag("--time", time, "the time before each line of its logs");
   arguments.text("--log-date-format", log_date_format, "FORMAT", "the same, like \"HH:mm:ss.SSS\"");
-  arguments.text("--log-type", log_type, "TYPE", "json: each line of its logs is an object");
+  arguments.text("--log-type", log_type, "json|raw", "json: each line of its logs is an object");
   arguments.flag("--disable-logs", disable_logs, "keep no logs of it");
+  arguments.flag_with_text("--log", log_file, "",
+                           "a file with out and error log together, besides; also --log FILE",
+                           [](std::string_view word) { return !word.starts_with('-'); });
+  arguments.text("--max-log-size", max_log_size, "SIZE",
+                 "a bigger log file is put aside and a new one begun: 10M");
+  arguments.text("--rotate-interval", rotate_interval, "CRON", "the same at these times");
+  arguments.number("--log-retain", log_retain, "N", "how many of those are kept (30)");
+  arguments.flag("--log-compress", log_compress, "and compressed by gzip");
+  arguments.text("--log-when-full", log_when_full, "WHAT",
+                 "output while its file cannot be written: wait (the app too) or drop");
   arguments.flag("--job", job, "its end is no crash");
   arguments.text("--schedule", schedule, "CRON", "a job that runs at these times: \"0 3 * * *\"");
-  arguments.text("--overlap", overlap, "WHAT",
-                 "a run is due while one goes on: skip, queue or replace");
+  arguments.text("--overlap", overlap, "skip|queue|replace",
+                 "what if a run is due while one goes on");
   arguments.flag("--catch-up", catch_up, "one run makes up for times that were missed");
   arguments.text("--timeout", timeout, "TIME", "a job's run is stopped after it");
   arguments.number("--retries", retries, "N", "of a job's run that has failed");
@@ -117,11 +150,20 @@ void StartOptions::declare(Arguments& arguments) {
   arguments.flag_with_text("--watch", watch, "",
                            "restart when files change, below the working directory or =PATH");
   arguments.list("--ignore-watch", ignore_watch, "PATTERN", "not these, as in a .gitignore");
+  arguments.text("--ext", watched_endings, "ENDINGS", "watch files with these only: js,json");
   arguments.text("--watch-delay", watch_delay, "TIME", "wait for more changes: 1 (s), 500ms");
   arguments.list("--depends-on", depends_on, "APP",
                  "start when that is ready, or :started, :healthy, :completed, :completed_ok");
   arguments.text("-u,--uid,--user", uid, "USER", "run it as this user (for a daemon of root)");
   arguments.text("--gid", gid, "GROUP", "and this group");
+  arguments.text("-p,--pid", pid_file, "FILE", "its process id, with -ID in the name");
+  arguments.list("--filter-env", filter_env, "TEXT",
+                 "not these variables of the shell: parts of names, true for all");
+  arguments.list("--env-file", env_files, "FILE", "variables, one NAME=value in each line");
+  arguments.flag("--source-map-support", source_maps, "Node: source maps in stack traces");
+  arguments.flag("-w,--write", write, "write it to NAME-pmx.json, too");
+  arguments.flag("--no-vizion,--no-automation,--no-pmx,--disable-source-map-support",
+                 without_effect, "accepted for pm2's sake: so it is anyway");
   arguments.flag("-f,--force", force, "a second copy of what already runs");
   arguments.text("--only", only, "NAMES", "of a configuration file: these apps only");
   arguments.text("--env", env_name, "NAME", "of a configuration file: variables of env_NAME too");
@@ -129,32 +171,19 @@ void StartOptions::declare(Arguments& arguments) {
                  "restarting by name: take over this shell's environment");
 }
 
-LaunchRequest launch_request(const StartOptions& options, const std::string& target,
-                             const std::vector<std::string>& app_args) {
-  LaunchRequest request;
-  request.target = target;
-  request.interpreter = options.interpreter;
-  request.cwd = options.cwd;
-  request.instances = options.instances;
-  if (options.execute_command) request.exec_mode = ExecMode::fork;
-  request.current_dir = std::filesystem::current_path().string();
-  request.environment = current_environment();
-
-  AppSpec& spec = request.options;
-  spec.name = options.name.value_or("");
+void set_attributes(const StartOptions& options, AppSpec& spec) {
   if (options.name_space) spec.name_space = *options.name_space;
-  spec.args = app_args;
-  spec.interpreter_args = split_words(options.interpreter_args.value_or(""));
-  spec.out_file = options.out_file.value_or("");
-  spec.error_file = options.error_file.value_or("");
+  if (options.interpreter_args) spec.interpreter_args = split_words(*options.interpreter_args);
+  if (options.out_file) spec.out_file = *options.out_file;
+  if (options.error_file) spec.error_file = *options.error_file;
   if (options.merge_logs) spec.merge_logs = true;
-  spec.autorestart = !options.no_autorestart;
+  if (options.no_autorestart) spec.autorestart = false;
   if (options.no_treekill) spec.kill_mode = KillMode::leader;
   set_name("--kill-mode", options.kill_mode, spec.kill_mode, kill_mode_from,
            "tree, group or leader");
-  spec.stop_command = options.stop_command.value_or("");
-  spec.wait_ready = options.wait_ready;
-  spec.shutdown_with_message = options.shutdown_with_message;
+  if (options.stop_command) spec.stop_command = *options.stop_command;
+  if (options.wait_ready) spec.wait_ready = true;
+  if (options.shutdown_with_message) spec.shutdown_with_message = true;
   if (options.max_restarts) {
     if (*options.max_restarts < 0) throw UsageError("--max-restarts must not be negative");
     spec.max_restarts = *options.max_restarts;
@@ -174,9 +203,9 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
   set_duration("--min-uptime", options.min_uptime, spec.min_uptime);
   set_duration("--kill-timeout", options.kill_timeout, spec.kill_timeout);
   set_duration("--listen-timeout", options.listen_timeout, spec.listen_timeout);
-  spec.ready.probe = options.ready.value_or("");
+  if (options.ready) spec.ready.probe = *options.ready;
   set_duration("--ready-timeout", options.ready_timeout, spec.ready.timeout);
-  spec.health.probe = options.health.value_or("");
+  if (options.health) spec.health.probe = *options.health;
   set_duration("--health-interval", options.health_interval, spec.health.interval);
   set_duration("--health-timeout", options.health_timeout, spec.health.timeout);
   if (options.health_retries) spec.health.retries = *options.health_retries;
@@ -187,35 +216,63 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
   set_name("--balance", options.balance, spec.balance, balance_from, "slots, shared or rr");
   set_name("--bind-via", options.bind_via, spec.bind_via, bind_via_from,
            "auto, preload, seccomp or none");
-  spec.increment_var = options.increment_var.value_or("");
-  spec.listen = options.listen;
-  spec.start_on_connection = options.start_on_connection;
-  if (options.max_memory_restart) {
-    const auto size = parse_size(*options.max_memory_restart);
-    if (!size) {
-      throw UsageError(
-          fmt::format("--max-memory-restart {}: not a size", *options.max_memory_restart),
-          "bytes, or 200M, 1.5G");
-    }
-    spec.max_memory_restart = *size;
-  }
+  if (options.increment_var) spec.increment_var = *options.increment_var;
+  if (!options.listen.empty()) spec.listen = options.listen;
+  if (options.start_on_connection) spec.start_on_connection = true;
+  set_size("--max-memory-restart", options.max_memory_restart, spec.max_memory_restart);
   set_duration("--max-uptime", options.max_uptime, spec.max_uptime);
-  if (options.cron_restart && *options.cron_restart != "0")
-    spec.cron_restart = *options.cron_restart;
-  spec.time_zone = options.time_zone.value_or("");
-  spec.watch = options.watch.has_value();
+  if (options.cron_restart)
+    spec.cron_restart = *options.cron_restart == "0" ? std::string() : *options.cron_restart;
+  if (options.time_zone) spec.time_zone = *options.time_zone;
+  if (options.watch) spec.watch = true;
   if (options.watch && !options.watch->empty()) spec.watch_paths = {*options.watch};
-  spec.ignore_watch = options.ignore_watch;
+  if (!options.ignore_watch.empty()) spec.ignore_watch = options.ignore_watch;
   if (options.watch_delay) spec.watch_delay = watch_delay_of(*options.watch_delay);
-  spec.depends_on = options.depends_on;
+  if (options.watched_endings) ignore_other_endings(*options.watched_endings, spec);
+  if (!options.depends_on.empty()) spec.depends_on = options.depends_on;
+  if (options.pid_file) spec.pid_file = *options.pid_file;
+  for (const std::string& part : options.filter_env)
+    spec.inherit_env.push_back(part == "true" ? "!*" : "!*" + part + "*");
   if (options.time) spec.log_date_format = kLogTime;
   if (options.log_date_format) spec.log_date_format = *options.log_date_format;
   if (options.log_type) {
     if (*options.log_type != "json" && *options.log_type != "raw")
       throw UsageError(fmt::format("--log-type {}: expected json or raw", *options.log_type));
-    if (*options.log_type == "json") spec.log_type = "json";
+    spec.log_type = *options.log_type == "json" ? "json" : "";
   }
-  if (options.disable_logs) spec.out_file = spec.error_file = "/dev/null";
+  if (options.log_file) spec.log_file = options.log_file;
+  if (options.disable_logs) {
+    spec.out_file = spec.error_file = "/dev/null";
+    spec.log_file.reset();
+  }
+  set_size("--max-log-size", options.max_log_size, spec.log_limits.max_size);
+  if (options.rotate_interval) spec.log_limits.interval = *options.rotate_interval;
+  if (options.log_retain) {
+    if (*options.log_retain < 0) throw UsageError("--log-retain must not be negative");
+    spec.log_limits.retain = *options.log_retain;
+  }
+  if (options.log_compress) spec.log_limits.compress = true;
+  set_name("--log-when-full", options.log_when_full, spec.log_limits.when_full, log_when_full_from,
+           "wait or drop");
+  if (options.uid) spec.limits.uid = *options.uid;
+  if (options.gid) spec.limits.gid = *options.gid;
+}
+
+LaunchRequest launch_request(const StartOptions& options, const std::string& target,
+                             const std::vector<std::string>& app_args) {
+  LaunchRequest request;
+  request.target = target;
+  request.interpreter = options.interpreter;
+  request.cwd = options.cwd;
+  request.instances = options.instances;
+  if (options.execute_command) request.exec_mode = ExecMode::fork;
+  request.current_dir = std::filesystem::current_path().string();
+  request.environment = current_environment();
+  request.options.name = options.name.value_or("");
+  request.options.args = app_args;
+  set_attributes(options, request.options);
+  request.env_files = options.env_files;
+  request.source_maps = options.source_maps;
   request.is_job = options.job || options.schedule;
   request.job.schedule = options.schedule.value_or("");
   set_name("--overlap", options.overlap, request.job.overlap, overlap_from,
@@ -227,8 +284,6 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
     request.job.retries = *options.retries;
   }
   set_duration("--retry-delay", options.retry_delay, request.job.retry_delay);
-  spec.limits.uid = options.uid.value_or("");
-  spec.limits.gid = options.gid.value_or("");
   return request;
 }
 

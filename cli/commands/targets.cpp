@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "common/base/text.h"
+#include "common/config/settings.h"
 
 namespace pmx::cli {
 namespace {
@@ -76,6 +77,11 @@ bool start_apps(Context& context, std::vector<AppSpec> apps, bool force, bool au
 
 AppSpec spec_of(Context& context, const LaunchRequest& app) {
   AppSpec spec = make_app_spec(app);
+  for (const auto& [name, value] :
+       Settings::load(context.paths().settings()).variables_of(spec.name)) {
+    spec.env[name] = value;
+    spec.own_env.insert(name);
+  }
   const std::string remark = app.exec_mode ? std::string() : sharing_remark(spec);
   if (!remark.empty())
     context.output.remark(fmt::format(

@@ -9,6 +9,8 @@
 #include <system_error>
 
 #include "cli/config/javascript_reader.h"
+#include "cli/config/toml_reader.h"
+#include "cli/config/yaml_reader.h"
 #include "common/base/error.h"
 #include "common/config/json_reader.h"
 #include "common/sys/file.h"
@@ -55,15 +57,30 @@ std::string text_of(const std::string& path) {
   }
 }
 
+// By its first character; where it could be both it means the same in both.
+bool looks_like_json(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  return first == std::string_view::npos ||
+         std::string_view("{[/").find(text[first]) != std::string_view::npos;
+}
+
+ConfigDocument read_stdin() {
+  const std::string text = text_of_stdin();
+  constexpr const char* kName = "standard input";
+  return looks_like_json(text) ? read_json(text, kName) : read_yaml(text, kName);
+}
+
 }  // namespace
 
 ConfigDocument read_config_file(const std::string& path, const Env& environment) {
-  if (path == "-") return read_json(text_of_stdin(), "standard input");
+  if (path == "-") return read_stdin();
   const std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
   const auto has = [name](std::string_view part) {
     return name.find(part) != std::string_view::npos;
   };
   if (has(".json")) return read_json(text_of(path), path);
+  if (has(".yaml") || has(".yml")) return read_yaml(text_of(path), path);
+  if (has(".toml")) return read_toml(text_of(path), path);
   if (has(".config.js") || has(".config.cjs") || has(".config.mjs")) {
     return read_javascript(path, environment);
   }

@@ -28,8 +28,9 @@ class FollowedFile {
   // 0 if it is not open.
   [[nodiscard]] off_t size() const;
   [[nodiscard]] timespec modified_at() const;
-  // Whether it was created before `time`; false if the file system does not know.
+  // Whether it was created before, or after, `time`; false if the file system does not know.
   [[nodiscard]] bool is_older_than(const timespec& time) const;
+  [[nodiscard]] bool is_younger_than(const timespec& time) const;
 
   [[nodiscard]] off_t position() const noexcept { return position_; }
   void seek(off_t position) noexcept { position_ = position; }
@@ -42,15 +43,17 @@ class FollowedFile {
   // Gives what is new, about `limit` bytes at most; returns whether there is more. A file that
   // became shorter, or another file under the name, is read from its beginning; `restart` is called
   // before that. The old file of a rotation is read until the new one has content: a writer goes on
-  // with the old one until it is told.
+  // with the old one until it is told. What was put aside meanwhile (old_logs.h) is read in between.
   bool follow(std::size_t limit, const Bytes& bytes, const std::function<void()>& restart);
 
  private:
   bool is_replaced() const;
+  void read_skipped(bool until_ours, const Bytes& bytes, const std::function<void()>& restart);
 
   std::string path_;
   UniqueFd fd_;
   off_t position_ = 0;
+  std::string newest_old_;  // of those that were put aside before it was opened, without ".gz"
 };
 
 }  // namespace pmx

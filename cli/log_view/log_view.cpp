@@ -14,11 +14,15 @@
 #include <system_error>
 #include <utility>
 
+#include "cli/log_view/log_history.h"
+
 namespace pmx {
 namespace {
 
 // Per file and call: a flooded file must not keep the caller from its other work.
 constexpr std::size_t kTurn = 1024 * 1024;
+// Of a file that comes back, where all lines were asked for.
+constexpr std::size_t kLinesOfReturned = 15;
 constexpr timespec kSlowTick{0, 500'000'000};
 constexpr timespec kAtOnce{0, 1};
 
@@ -51,7 +55,7 @@ LogView::LogView(LogViewOptions options, std::FILE* out, std::FILE* err)
 }
 
 LogView::~LogView() {
-  for (auto& [path, item] : items_) printer_.flush(item->line, item->entry);
+  for (auto& [path, item] : items_) printer_.flush(item->line, item->entry, true);
   printer_.finish_turn();
 }
 
@@ -67,7 +71,7 @@ void LogView::set_files(std::vector<LogFileEntry> files) {
                            type != std::filesystem::file_type::not_found &&
                            type != std::filesystem::file_type::unknown;
     if (is_device || !named.insert(entry.path).second) continue;
-    width = std::max(width, LinePrinter::label(entry).size());
+    width = std::max(width, label_of(entry).size());
     auto& item = items_[entry.path];
     if (item != nullptr) {
       item->entry = std::move(entry);
@@ -77,7 +81,11 @@ void LogView::set_files(std::vector<LogFileEntry> files) {
     // Before its end is looked up: a change in between is then seen twice, not never.
     watcher_.watch(entry.path);
     if (!has_files_) {
-      if (item->file.open() == 0) item->file.seek(item->file.size());
+      if (item->file.open() == 0) {
+        const off_t size = item->file.size();
+        item->file.seek(std::min(item->entry.from.value_or(size), size));
+        if (item->file.position() < size) unfinished_.insert(item->entry.path);
+      }
     }
   }
   printer_.set_label_width(width);
@@ -106,18 +114,22 @@ void LogView::print_history() {
       printer_.notice(fmt::format("{}: {}", path, std::strerror(error)));
     }
   }
-  if (options_.lines == 0) return;
+  if (options_.lines == 0U) return;
   std::stable_sort(order.begin(), order.end(), [](const Item* left, const Item* right) {
     return is_before(left->file.modified_at(), right->file.modified_at());
   });
   for (Item* item : order) {
-    printer_.header(fmt::format("{} last {} lines:", item->entry.path, options_.lines));
-    const auto end = item->file.position();
-    item->file.read_range(
-        item->file.start_of_last_lines(end, options_.lines), end,
-        [&](std::string_view bytes) { printer_.print(item->line, item->entry, bytes, false); });
-    // Shown though unfinished: it may be the last words of a crash.
-    printer_.flush(item->line, item->entry);
+    printer_.header(options_.lines
+                        ? fmt::format("{} last {} lines:", item->entry.path, *options_.lines)
+                        : fmt::format("{}:", item->entry.path));
+    LogHistory(options_, printer_, item->entry, item->file, item->line).print();
+    if (options_.filter.looks_at_times() && item->line.has_unknown) {
+      printer_.finish_turn();
+      printer_.notice(fmt::format(
+          "{}: lines in it have no date (--time gives new ones one): of these, --since and --until "
+          "go by when the file was begun and last written",
+          item->entry.path));
+    }
   }
   printer_.finish_turn();
 }
@@ -143,11 +155,17 @@ void LogView::on_ready() {
   printer_.finish_turn();
 }
 
+void LogView::show_events(const std::vector<LogEvent>& events) {
+  for (const LogEvent& event : events) printer_.event(event);
+  printer_.finish_turn();
+}
+
 void LogView::show_new_file(Item& item) {
   if (item.file.open() != 0) return;
   // An instance that was scaled down and up again: its old file is history, not news.
   if (item.file.is_older_than(started_)) {
-    item.file.seek(item.file.start_of_last_lines(item.file.size(), options_.lines));
+    item.file.seek(
+        item.file.start_of_last_lines(item.file.size(), options_.lines.value_or(kLinesOfReturned)));
   }
   read_on(item);
 }
@@ -156,7 +174,7 @@ void LogView::show_rest(Item& item) {
   item.file.read_range(item.file.position(), item.file.size(), [&](std::string_view bytes) {
     printer_.print(item.line, item.entry, bytes, true);
   });
-  printer_.flush(item.line, item.entry);
+  printer_.flush(item.line, item.entry, true);
 }
 
 void LogView::read_on(Item& item) {
@@ -167,7 +185,7 @@ void LogView::read_on(Item& item) {
         printer_.print(item.line, item.entry, bytes, true);
       },
       [&] {
-        printer_.flush(item.line, item.entry);
+        printer_.flush(item.line, item.entry, true);
         item.line = {};
       });
   if (has_more) unfinished_.insert(item.entry.path);
@@ -176,7 +194,7 @@ void LogView::read_on(Item& item) {
 void LogView::on_slow_tick() {
   for (auto& [path, item] : items_) {
     if (item->line.held.empty()) continue;
-    if (item->is_still) printer_.flush(item->line, item->entry);
+    if (item->is_still) printer_.flush(item->line, item->entry, true);
     item->is_still = true;
   }
 }

@@ -31,7 +31,7 @@ class LogView {
   LogView& operator=(const LogView&) = delete;
 
   // What to show from now on; a path named twice is shown once, under its first name. The first
-  // call takes each file from its present end. Later ones: new files are shown from their beginning
+  // call takes each file from its present end, or from where its entry says. Later ones: new files are shown from their beginning
   // (those older than this view: their last lines), files not named any more are shown to their end
   // and dropped.
   void set_files(std::vector<LogFileEntry> files);
@@ -39,6 +39,9 @@ class LogView {
   // The last lines of each file, least recently written file first. Files that cannot be read are
   // named, absent ones skipped.
   void print_history();
+
+  // In json; other formats do not show them.
+  void show_events(const std::vector<LogEvent>& events);
 
   // Readable (poll, epoll) when `on_ready` has something to do; nothing happens and no CPU is used
   // in between.

@@ -66,17 +66,26 @@ PlanStep step_for(AppSpec wanted, const Present& app, const PlanWishes& wishes) 
   PlanStep step;
   step.name = wanted.name;
   step.spec = std::move(wanted);
-  if (!wishes.update_env) {
+  // With another rule what it was started with does not tell what it would have inherited.
+  if (!wishes.update_env && step.spec.inherit_env == app.spec.inherit_env) {
     const Env own = own_variables(step.spec);
     set_env(step.spec, shell_env(app.spec), own);
   }
   step.changes = differences(app.spec, step.spec);
   step.action = action_for(app, step);
-  step.rests = app.rests && step.spec.job;
+  step.adopts = step.spec.origin != app.spec.origin;
+  step.rests = (app.rests && step.spec.job) || (app.running == 0 && !step.spec.autostart);
   if (step.rests && step.action == Action::restart) step.action = Action::in_place;
-  if (app.running == 0) {
-    step.action = Action::restart;
-    step.why = fmt::format("it is {}", to_string(app.not_running->state));
+  if (app.running == 0 && !step.rests) {
+    const InstanceState state = app.not_running->state;
+    const bool stays = state == InstanceState::stopped || step.changes.empty();
+    if (wishes.keep_stopped && stays) {
+      if (step.action != Action::none) step.action = Action::in_place;
+      step.why = fmt::format("it is {}, and stays so", to_string(state));
+    } else {
+      step.action = Action::restart;
+      step.why = fmt::format("it is {}", to_string(state));
+    }
   }
   return step;
 }
@@ -138,9 +147,9 @@ std::vector<PlanStep> make_plan(std::vector<AppSpec> wanted,
       step.spec = std::move(spec);
     }
   }
-  if (wishes.prune.empty()) return plan;
+  if (!wishes.prune) return plan;
   for (const auto& [name, app] : apps) {
-    if (app.spec.origin != wishes.prune || names.contains(name)) continue;
+    if (names.contains(name) || !wishes.prune(app.spec.origin)) continue;
     PlanStep& step = plan.emplace_back();
     step.name = name;
     step.action = Action::remove;

@@ -1,6 +1,7 @@
 // Plan: what brings the apps that are there to what a configuration file says.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,14 +17,18 @@ struct PlanStep {
   Action action = Action::none;
   std::string why;  // empty: the changes say it
   std::vector<FieldChange> changes;
-  bool rests = false;  // a job between its runs: there is no process to replace
-  AppSpec spec;        // as it shall be; not of remove
+  bool rests = false;   // a job between its runs, or not to be started: no process to replace
+  bool adopts = false;  // it has been of another file, or of none: is told, even if nothing changes
+  AppSpec spec;         // as it shall be; not of remove
 };
 std::string_view to_string(PlanStep::Action action) noexcept;  // "in place", and by these names
 
 struct PlanWishes {
   bool update_env = false;  // take over this shell's environment, too
-  std::string prune;  // apps of this file (AppSpec::origin) that are not wanted go; empty: none
+  // Which files (AppSpec::origin) must list their apps: those that they no longer list go. Empty: none.
+  std::function<bool(const std::string& file)> prune;
+  // What was stopped stays so, and what has failed is not tried again with the same settings.
+  bool keep_stopped = false;
 };
 
 // `present`: all instances, with their details.

@@ -4,7 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cli/render/cells.h"
@@ -17,26 +19,11 @@
 namespace pmx::cli {
 namespace {
 
-std::string quoted(const std::string& word) {
-  constexpr std::string_view kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,@%+";
-  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
-  std::string result = "'";
-  for (const char c : word) {
-    if (c == '\'') {
-      result += "'\\''";
-    } else {
-      result += c;
-    }
-  }
-  return result + "'";
-}
-
 std::string quoted(const std::vector<std::string>& words) {
   std::string result;
   for (const std::string& word : words) {
     if (!result.empty()) result += ' ';
-    result += quoted(word);
+    result += shell_word(word);
   }
   return result;
 }
@@ -53,52 +40,34 @@ class Rows {
     rows_.push_back({std::string(key), std::move(value), colour});
   }
 
-  // Values do not fit a narrow terminal: they go on in the next line instead of being cut.
-  [[nodiscard]] std::string render(const ListStyle& style) const {
-    std::size_t key_width = 0;
-    for (const Row& row : rows_) key_width = std::max(key_width, row.key.size());
-    constexpr std::size_t kBorders = 7;
-    constexpr std::size_t kLeastValue = 16;
-    const bool fits = !style.width || *style.width >= key_width + kBorders + kLeastValue;
-    const std::size_t value_width =
-        style.width && fits ? *style.width - key_width - kBorders : std::size_t{100000};
-    Table table({{""}, {""}});
-    for (const Row& row : rows_) {
-      std::string rest = printable(row.value);
-      std::string key = row.key;
-      do {
-        const std::size_t bytes = bytes_of(rest, value_width);
-        table.add({{key, Colour::cyan}, {rest.substr(0, bytes), row.colour}});
-        rest.erase(0, bytes);
-        key.clear();
-      } while (!rest.empty());
-    }
-    return table.render(style.width, style.colours);
-  }
+  std::vector<DescribedRow> take() { return std::move(rows_); }
 
  private:
-  struct Row {
-    std::string key;
-    std::string value;
-    Colour colour;
-  };
-
-  // How many bytes of `text` (valid UTF-8) fill at most `columns`, at least one character.
-  static std::size_t bytes_of(const std::string& text, std::size_t columns) {
-    std::size_t end = 0;
-    while (end < text.size()) {
-      std::size_t next = end + 1;
-      while (next < text.size() && (static_cast<unsigned char>(text[next]) & 0xc0U) == 0x80U) {
-        ++next;
-      }
-      if (end > 0 && display_width(std::string_view(text).substr(0, next)) > columns) break;
-      end = next;
-    }
-    return end;
-  }
-
-  std::vector<Row> rows_;
+  std::vector<DescribedRow> rows_;
 };
+
+// Values do not fit a narrow terminal: they go on in the next line instead of being cut.
+std::string render(const std::vector<DescribedRow>& rows, const ListStyle& style) {
+  std::size_t key_width = 0;
+  for (const DescribedRow& row : rows) key_width = std::max(key_width, row.key.size());
+  constexpr std::size_t kBorders = 7;
+  constexpr std::size_t kLeastValue = 16;
+  const bool fits = !style.width || *style.width >= key_width + kBorders + kLeastValue;
+  const std::size_t value_width =
+      style.width && fits ? *style.width - key_width - kBorders : std::size_t{100000};
+  Table table({{""}, {""}});
+  for (const DescribedRow& row : rows) {
+    std::string rest = printable(row.value);
+    std::string key = row.key;
+    do {
+      const std::size_t bytes = bytes_within(rest, value_width);
+      table.add({{key, Colour::cyan}, {rest.substr(0, bytes), row.colour}});
+      rest.erase(0, bytes);
+      key.clear();
+    } while (!rest.empty());
+  }
+  return table.render(style.width, style.colours);
+}
 
 void add_spec(Rows& rows, const AppSpec& spec) {
   rows.add("script path", spec.script);
@@ -144,6 +113,33 @@ void add_job(Rows& rows, const JobSpec& job, const std::string& time_zone) {
   if (job.timeout.count() > 0) rows.add("timeout", milliseconds(job.timeout));
   if (job.retries > 0)
     rows.add("retries", fmt::format("{}, {} apart", job.retries, milliseconds(job.retry_delay)));
+}
+
+void add_log_limits(Rows& rows, const LogLimits& limits) {
+  if (limits.max_size > 0) rows.add("max log size", memory_text(limits.max_size));
+  if (!limits.interval.empty()) rows.add("rotate interval", limits.interval);
+  if (limits.max_size > 0 || !limits.interval.empty())
+    rows.add("old logs kept",
+             fmt::format("{}{}", limits.retain, limits.compress ? ", compressed" : ""));
+  if (limits.when_full != LogWhenFull::wait)
+    rows.add("log when full", std::string(to_string(limits.when_full)));
+}
+
+void add_custom(Rows& rows, const CustomReport& report) {
+  for (const CustomMetric& metric : report.metrics) {
+    // JSON text of a scalar.
+    const bool is_text = metric.value.size() >= 2 && metric.value.front() == '"';
+    const std::string value =
+        is_text ? metric.value.substr(1, metric.value.size() - 2) : metric.value;
+    rows.add("metric " + printable(metric.name),
+             value + (metric.unit.empty() ? "" : " " + metric.unit));
+  }
+  for (const CustomAction& action : report.actions) {
+    rows.add("action", fmt::format("{}{}", action.name, action.arity > 1 ? " <parameter>" : ""));
+  }
+  if (report.refused > 0)
+    rows.add("messages refused",
+             fmt::format("{}; the last one: {}", report.refused, report.refusal));
 }
 
 std::string_view sharing_way(Door door) {
@@ -222,6 +218,7 @@ void add_policy(Rows& rows, const AppSpec& spec) {
              spec.cron_restart + (spec.time_zone.empty() ? "" : " in " + spec.time_zone));
   if (!spec.log_date_format.empty()) rows.add("log date format", spec.log_date_format);
   if (!spec.log_type.empty()) rows.add("log type", spec.log_type);
+  add_log_limits(rows, spec.log_limits);
   if (spec.job) add_job(rows, *spec.job, spec.time_zone);
   if (spec.watch)
     rows.add("watch", spec.watch_paths.empty()
@@ -233,7 +230,33 @@ void add_policy(Rows& rows, const AppSpec& spec) {
   add_limits(rows, spec.limits);
 }
 
+// Names and where they are from; the rest is of the shell.
+std::string own_variables_text(const AppSpec& spec) {
+  std::map<std::string, std::vector<std::string>> names;  // by where they are from
+  for (const std::string& name : spec.own_env) names[origin_of(spec, name)].push_back(name);
+  for (const auto& [name, file] : spec.secret_files) names[file].push_back(name + " (secret)");
+  std::vector<std::string> parts;
+  for (const auto& [origin, list] : names)
+    parts.push_back(fmt::format("{} from {}", fmt::join(list, ", "), origin));
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
+
 }  // namespace
+
+std::string shell_word(const std::string& word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,@%+";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string result = "'";
+  for (const char c : word) {
+    if (c == '\'') {
+      result += "'\\''";
+    } else {
+      result += c;
+    }
+  }
+  return result + "'";
+}
 
 std::string command_line_of(const AppSpec& spec) {
   std::vector<std::string> words = argv_of(spec);
@@ -242,7 +265,7 @@ std::string command_line_of(const AppSpec& spec) {
   return quoted(words);
 }
 
-std::string describe(const InstanceStatus& one, const ListStyle& style) {
+std::vector<DescribedRow> described(const InstanceStatus& one, WallMillis now) {
   const Cell state = state_cell(one);
   Rows rows;
   rows.add("status", state.text, state.colour);
@@ -261,13 +284,14 @@ std::string describe(const InstanceStatus& one, const ListStyle& style) {
     rows.add("present restart delay", milliseconds(one.restart_delay));
   }
   if (one.last_exit) rows.add("last exit", one.last_exit->describe());
-  rows.add("uptime", uptime_cell(one, style.now).text);
+  rows.add("uptime", uptime_cell(one, now).text);
   rows.add("cpu, memory", fmt::format("{}, {} (whole process tree)", cpu_text(one.cpu_percent),
                                       memory_text(one.memory_bytes)));
   if (one.detail) add_spec(rows, one.detail->spec);
   if (one.detail) {
     rows.add("error log path", one.detail->error_path);
     rows.add("out log path", one.detail->out_path);
+    if (!one.detail->log_path.empty()) rows.add("entire log path", one.detail->log_path);
     rows.add("pid path", one.detail->pid_path);
   }
   rows.add("script id", fmt::format("{}", one.pm_id));
@@ -275,23 +299,35 @@ std::string describe(const InstanceStatus& one, const ListStyle& style) {
   if (one.detail) {
     const AppSpec& spec = one.detail->spec;
     const auto node_env = spec.env.find("NODE_ENV");
+    if (const std::string variables = own_variables_text(spec); !variables.empty())
+      rows.add("own variables", variables);
+    if (!spec.inherit_env.empty())
+      rows.add("inherits variables", fmt::format("{}", fmt::join(spec.inherit_env, ", ")));
     rows.add("node env", node_env == spec.env.end() ? "N/A" : node_env->second);
     rows.add("instance",
              fmt::format("{}={} of {}", spec.instance_var, one.instance_number, spec.instances));
     add_policy(rows, spec);
     if (!one.detail->tree_by.empty()) rows.add("process tree by", one.detail->tree_by);
     for (const std::string& socket : one.detail->sockets) rows.add("socket", socket);
+    add_custom(rows, one.detail->custom);
   }
   rows.add("watch & reload", yes_no(one.watching));
   if (one.next_run) rows.add("next run", time_text(*one.next_run));
+  if (!one.log_problem.empty()) rows.add("log problem", one.log_problem, Colour::yellow);
+  if (one.log_dropped > 0)
+    rows.add("log dropped", fmt::format("{} bytes", one.log_dropped), Colour::yellow);
   if (!one.watch_problem.empty()) rows.add("watch problem", one.watch_problem, Colour::yellow);
   rows.add("created at", time_text(one.created_at));
   rows.add("user", or_not_known(one.user));
+  return rows.take();
+}
 
+std::string describe(const InstanceStatus& one, const ListStyle& style) {
   const std::string title =
       fmt::format(" Describing process with id {} - name {}", one.pm_id, printable(one.name));
   const std::string shown = style.width ? shorten(title, *style.width) : title;
-  return (style.colours ? coloured(shown, Colour::bold) : shown) + "\n" + rows.render(style);
+  return (style.colours ? coloured(shown, Colour::bold) : shown) + "\n" +
+         render(described(one, style.now), style);
 }
 
 }  // namespace pmx::cli

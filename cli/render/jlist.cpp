@@ -68,6 +68,7 @@ void add_spec(Json& json, const AppSpec& spec) {
   json["shell"] = spec.shell;
   json["node_args"] = spec.interpreter_args;
   if (!spec.args.empty()) json["args"] = spec.args;
+  json["autostart"] = spec.autostart;
   json["autorestart"] = spec.autorestart;
   json["treekill"] = spec.kill_mode != KillMode::leader;
   if (spec.kill_mode == KillMode::group) json["kill_mode"] = to_string(spec.kill_mode);
@@ -122,6 +123,14 @@ void add_spec(Json& json, const AppSpec& spec) {
   }
   if (!spec.log_date_format.empty()) json["log_date_format"] = spec.log_date_format;
   if (!spec.log_type.empty()) json["log_type"] = spec.log_type;
+  if (spec.log_limits.max_size > 0) json["max_log_size"] = spec.log_limits.max_size;
+  if (!spec.log_limits.interval.empty()) json["rotate_interval"] = spec.log_limits.interval;
+  if (spec.log_limits.max_size > 0 || !spec.log_limits.interval.empty()) {
+    json["log_retain"] = spec.log_limits.retain;
+    json["log_compress"] = spec.log_limits.compress;
+  }
+  if (spec.log_limits.when_full != LogWhenFull::wait)
+    json["log_when_full"] = to_string(spec.log_limits.when_full);
   if (!spec.watch_paths.empty()) json["watch_paths"] = spec.watch_paths;
   if (!spec.restart_with.empty()) json["requires"] = spec.restart_with;
   if (!spec.origin.empty()) json["origin"] = spec.origin;
@@ -130,10 +139,27 @@ void add_spec(Json& json, const AppSpec& spec) {
   if (spec.watch_delay.count() > 0) json["watch_delay"] = spec.watch_delay.count();
   add_limits(json, spec.limits);
   json["instance_var"] = spec.instance_var;
+  if (!spec.inherit_env.empty()) json["inherit_env"] = spec.inherit_env;
+  if (!spec.secret_files.empty()) json["secret_files"] = spec.secret_files;
   if (!spec.increment_var.empty()) json["increment_var"] = spec.increment_var;
   if (spec.exec_mode == ExecMode::cluster) json["balance"] = to_string(spec.balance);
   if (!spec.listen.empty()) json["listen"] = spec.listen;
   json["env"] = environment(spec.env);
+}
+
+void add_custom(Json& json, const CustomReport& report) {
+  Json& actions = json["axm_actions"] = Json::array();
+  for (const CustomAction& action : report.actions)
+    actions.push_back(
+        {{"action_name", action.name}, {"action_type", action.type}, {"arity", action.arity}});
+  Json& metrics = json["axm_monitor"] = Json::object();
+  for (const CustomMetric& metric : report.metrics) {
+    Json& entry = metrics[metric.name];
+    entry["value"] = Json::parse(metric.value, nullptr, false);
+    if (!metric.unit.empty()) entry["unit"] = metric.unit;
+    if (!metric.type.empty()) entry["type"] = metric.type;
+  }
+  json["axm_options"] = Json::parse(report.options, nullptr, false);
 }
 
 Json pm2_env(const InstanceStatus& one) {
@@ -154,6 +180,8 @@ Json pm2_env(const InstanceStatus& one) {
   json["username"] = one.user;
   json["watch"] = one.watching;
   if (!one.watch_problem.empty()) json["watch_problem"] = one.watch_problem;
+  if (!one.log_problem.empty()) json["log_problem"] = one.log_problem;
+  if (one.log_dropped > 0) json["log_dropped"] = one.log_dropped;
   if (one.next_run) json["next_run"] = *one.next_run;
   if (one.health != Health::unknown) {
     json["health_status"] = to_string(one.health);
@@ -165,14 +193,13 @@ Json pm2_env(const InstanceStatus& one) {
     add_spec(json, one.detail->spec);
     json["pm_out_log_path"] = one.detail->out_path;
     json["pm_err_log_path"] = one.detail->error_path;
+    if (!one.detail->log_path.empty()) json["pm_log_path"] = one.detail->log_path;
     json["pm_pid_path"] = one.detail->pid_path;
     json["unique_id"] = one.detail->unique_id;
     json[one.detail->spec.instance_var] = one.instance_number;
   }
-  // pm2's agent fields, always empty here; exporters read them without asking whether they exist.
-  json["axm_actions"] = Json::array();
-  json["axm_monitor"] = Json::object();
-  json["axm_options"] = Json::object();
+  // Exporters read these without asking whether they exist.
+  add_custom(json, one.detail ? one.detail->custom : CustomReport());
   json["axm_dynamic"] = Json::object();
   json["pmx"] = false;
   json["vizion"] = false;

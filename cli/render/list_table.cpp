@@ -159,6 +159,7 @@ bool sort_instances(std::vector<InstanceStatus>& instances, std::string_view ord
   if (field == "memory" || field == "mem") {
     return sort_by([](const auto& one) { return one.memory_bytes; });
   }
+  if (field == "restarts") return sort_by([](const auto& one) { return one.restarts; });
   // A longer uptime is an earlier start.
   if (field == "uptime") return sort_by([](const auto& one) { return -one.started_at; });
   if (field == "status") return sort_by([](const auto& one) { return to_string(one.state); });

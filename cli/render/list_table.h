@@ -23,7 +23,7 @@ std::string list_table(const std::vector<InstanceStatus>& instances, const ListS
 // `list -m`: a block of `key : value` lines per instance. Needs details for the paths.
 std::string mini_list(const std::vector<InstanceStatus>& instances, const ListStyle& style);
 
-// Orders by name, namespace, pid, id, cpu, memory, uptime or status; a ":desc" after the field
+// Orders by name, namespace, pid, id, cpu, memory, restarts, uptime or status; a ":desc" after the field
 // turns it round. Ids decide between equals. Returns false for an unknown field.
 bool sort_instances(std::vector<InstanceStatus>& instances, std::string_view order);
 

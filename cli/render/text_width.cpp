@@ -93,6 +93,18 @@ std::string shorten(std::string_view text, std::size_t columns) {
   return std::string(text.substr(0, at)) + "…";
 }
 
+std::size_t bytes_within(std::string_view text, std::size_t columns) noexcept {
+  std::size_t width = 0;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const Character character = character_at(text, at);
+    width += width_of(character);
+    if (width > columns && at > 0) break;
+    at += character.bytes;
+  }
+  return at;
+}
+
 std::string printable(std::string_view text) {
   std::string result;
   result.reserve(text.size());

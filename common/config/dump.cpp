@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,7 +12,6 @@
 #include "common/base/error.h"
 #include "common/base/text.h"
 #include "common/config/json_values.h"
-#include "common/model/signal_name.h"
 #include "common/sys/file.h"
 
 namespace pmx {
@@ -23,34 +23,7 @@ constexpr mode_t kPrivateFile = 0600;
 constexpr std::string_view kOwnKey = "pmx";  // what has no name in pm2
 constexpr std::string_view kOmittedKey = "pmx_omitted_env";
 
-Json to_value(const std::string& text) { return values::bytes_json(text); }
-Json to_value(bool value) { return value; }
-Json to_value(int value) { return value; }
-Json to_value(std::uint64_t value) { return value; }
-Json to_value(const std::optional<int>& value) { return value ? Json(*value) : Json(); }
-Json to_value(const Env& value) { return value; }
-Json to_value(Millis value) { return value.count(); }
-Json to_value(Balance value) { return std::string(to_string(value)); }
-Json to_value(RestartMode value) { return std::string(to_string(value)); }
-Json to_value(KillMode value) { return std::string(to_string(value)); }
-Json to_value(ReadyTimeoutAction value) { return std::string(to_string(value)); }
-Json to_value(Overlap value) { return std::string(to_string(value)); }
-Json to_value(CatchUp value) { return std::string(to_string(value)); }
-Json to_value(HealthAction value) { return std::string(to_string(value)); }
-Json to_value(BindVia value) { return std::string(to_string(value)); }
-Json to_value(const std::vector<StopSignal>& steps) {
-  Json list = Json::array();
-  for (const StopSignal& step : steps)
-    list.push_back(fmt::format("{} {}", signal_name(step.number), step.wait.count()));
-  return list;
-}
-Json to_value(const std::vector<int>& codes) { return codes; }
-Json to_value(const std::optional<bool>& value) { return value ? Json(*value) : Json(); }
-Json to_value(const std::vector<std::string>& words) {
-  Json list = Json::array();
-  for (const std::string& word : words) list.push_back(values::bytes_json(word));
-  return list;
-}
+using values::to_value;
 
 template <class T>
 bool from_value(const Json& in, T& out) {
@@ -103,6 +76,13 @@ Field limit(std::string_view name) {
   return {name, [](const AppSpec& spec) { return to_value(spec.limits.*Member); },
           [](const Json& in, AppSpec& spec) { return from_value(in, spec.limits.*Member); },
           values::expected(ProcessLimits{}.*Member)};
+}
+
+template <auto Member>
+Field log_limit(std::string_view name) {
+  return {name, [](const AppSpec& spec) { return to_value(spec.log_limits.*Member); },
+          [](const Json& in, AppSpec& spec) { return from_value(in, spec.log_limits.*Member); },
+          values::expected(LogLimits{}.*Member)};
 }
 
 // pm2 writes 0 where it was turned off.
@@ -236,8 +216,22 @@ const std::vector<Field>& own_fields() {
       field<&AppSpec::restart_with>("requires"),
       field<&AppSpec::log_date_format>("log_date_format"),
       field<&AppSpec::log_type>("log_type"),
+      {"log_file",
+       [](const AppSpec& spec) { return spec.log_file ? Json(*spec.log_file) : Json(); },
+       [](const Json& in, AppSpec& spec) { return from_value(in, spec.log_file.emplace()); },
+       "a text"},
+      log_limit<&LogLimits::max_size>("max_log_size"),
+      log_limit<&LogLimits::interval>("rotate_interval"),
+      log_limit<&LogLimits::retain>("log_retain"),
+      log_limit<&LogLimits::compress>("log_compress"),
+      log_limit<&LogLimits::when_full>("log_when_full"),
       field<&AppSpec::origin>("origin"),
       {"own_env", write_own_env, read_own_env, "a list of texts"},
+      field<&AppSpec::env_origin>("env_origin"),
+      field<&AppSpec::secret_files>("secret_files"),
+      field<&AppSpec::inherit_env>("inherit_env"),
+      field<&AppSpec::pid_file>("pid_file"),
+      field<&AppSpec::autostart>("autostart"),
       limit<&ProcessLimits::rlimits>("limits"),
       limit<&ProcessLimits::nice>("nice"),
       limit<&ProcessLimits::io_priority>("ionice"),
@@ -256,6 +250,39 @@ const std::vector<Field>& own_fields() {
       {"job", write_job, read_job, "an object"},
   };
   return fields;
+}
+
+bool read_id(const Json& in, std::string& out) {
+  if (in.is_number_integer()) {
+    out = std::to_string(in.get<std::int64_t>());
+    return true;
+  }
+  return from_value(in, out);
+}
+
+// Of pm2's own lists, where they stand among the attributes.
+const std::vector<Field>& fields_of_pm2_alone() {
+  static const std::vector<Field> fields{
+      field<&AppSpec::ignore_watch>("ignore_watch"),
+      field<&AppSpec::log_date_format>("log_date_format"),
+      field<&AppSpec::log_type>("log_type"),
+      {"uid", nullptr, [](const Json& in, AppSpec& spec) { return read_id(in, spec.limits.uid); },
+       "a name or a number"},
+      {"gid", nullptr, [](const Json& in, AppSpec& spec) { return read_id(in, spec.limits.gid); },
+       "a name or a number"},
+  };
+  return fields;
+}
+
+// What a user of pm2 may have asked for and pmx does not do. What needs nothing here, as
+// source_map_support, or is done already, as filter_env, is not among them.
+constexpr auto kUnmapped = std::to_array<std::string_view>(
+    {"pm_log_path", "disable_logs", "watch_options", "post_update", "trace", "v8",
+     "event_loop_inspector", "deep_monitoring", "install_url"});
+
+bool says_something(const Json& value) {
+  return !value.is_null() && value != false && value != "" && value != 0 &&
+         !(value.is_structured() && value.empty());
 }
 
 void write_fields(Json& out, const std::vector<Field>& fields, const AppSpec& spec) {
@@ -390,8 +417,30 @@ class EntryReader {
     });
     spec.instances_given = spec.exec_mode == ExecMode::cluster || spec.merge_logs == false;
     if (spec.version == "N/A") spec.version.clear();
+    if (const auto module = in_.find("pmx_module"); module != in_.end() && *module == true)
+      refuse("a module of pm2, which runs under pm2 only");
+    read_fields(in_, fields_of_pm2_alone());
+    read_watch();
+    for (const std::string_view key : kUnmapped) {
+      const auto found = in_.find(key);
+      if (found != in_.end() && says_something(*found)) entry_.unmapped.emplace_back(key);
+    }
     spec.out_file = own_log_file(entry_.out_path, "out");
     spec.error_file = own_log_file(entry_.error_path, "error");
+  }
+
+  void read_watch() {
+    const auto found = in_.find("watch");
+    if (found == in_.end() || found->is_null()) return;
+    AppSpec& spec = entry_.spec;
+    if (found->is_boolean()) {
+      spec.watch = found->get<bool>();
+    } else if (from_value(*found, spec.watch_paths)) {
+      spec.watch = !spec.watch_paths.empty();
+    } else {
+      refuse(fmt::format("field \"watch\": expected true, false or paths, not {}",
+                         values::shown(*found)));
+    }
   }
 
   // A path of pm2's as a user's wish: without the instance's id; empty if it is pm2's default.
@@ -418,9 +467,16 @@ class EntryReader {
 
 DumpEntry dump_entry_of(const InstanceStatus& status) {
   const InstanceStatus::Detail& detail = status.detail.value();
-  return {detail.spec,       status.state,      status.instance_number,
-          status.restarts,   status.created_at, detail.out_path,
-          detail.error_path, detail.pid_path,   {}};
+  return {detail.spec,
+          status.state,
+          status.instance_number,
+          status.restarts,
+          status.created_at,
+          detail.out_path,
+          detail.error_path,
+          detail.pid_path,
+          {},
+          {}};
 }
 
 std::string dump_text(const std::vector<DumpEntry>& entries) {
@@ -437,7 +493,11 @@ SavedList read_dump(std::string_view text) {
   SavedList saved;
   for (std::size_t index = 0; index < list.size(); ++index) {
     try {
-      saved.entries.push_back(EntryReader(list[index], index).read());
+      // `pm2 jlist` has it one level deeper.
+      const Json& item = list[index];
+      const auto inner = item.is_object() ? item.find("pm2_env") : item.end();
+      const bool is_inner = item.is_object() && inner != item.end();
+      saved.entries.push_back(EntryReader(is_inner ? *inner : item, index).read());
     } catch (const Error& error) {
       saved.problems.emplace_back(error.what());
     }

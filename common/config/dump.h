@@ -23,6 +23,7 @@ struct DumpEntry {
   std::string error_path;
   std::string pid_path;
   std::vector<std::string> omitted_env;  // secrets left out of the file; read only
+  std::vector<std::string> unmapped;     // settings of pm2's without a counterpart; read only
 };
 
 // From a detailed status (`detail` must be there).
@@ -36,7 +37,7 @@ struct SavedList {
   std::vector<std::string> problems;  // one per entry that is left out: entry, field, why
 };
 
-// Also reads pm2's own dump.pm2; there interpreter_path stays empty (resolve_interpreter). Throws
+// Also reads pm2's own dump.pm2 and what `pm2 jlist` prints; there interpreter_path stays empty (resolve_interpreter). Throws
 // Error(invalid_spec) if it is no list at all.
 SavedList read_dump(std::string_view text);
 

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "common/base/error.h"
 #include "common/base/text.h"
 #include "common/config/config_document.h"
 #include "common/config/ecosystem_keys.h"
+#include "common/config/expansion.h"
 #include "common/config/json_reader.h"
 #include "common/config/json_values.h"
 
@@ -81,7 +83,7 @@ class Reader {
     }
     read_chosen_env(entry, app);
     if (app.target.empty() && !has_script(entry)) found(true, {}, "key \"script\" is missing");
-    if (app.options.name.empty()) app.options.name = default_name(app.target);
+    set_name(app);
     report_.lines.push_back(document_.line_of(pointer_));
     report_.ecosystem.apps.push_back(std::move(app));
   }
@@ -94,6 +96,17 @@ class Reader {
   }
 
  private:
+  void set_name(LaunchRequest& app) {
+    std::string& name = app.options.name;
+    if (name.empty()) name = default_name(app.target);
+    app.listed_name = name;
+    if (!app.name_prefix.empty()) name = app.name_prefix + ":" + name;
+    if (app.append_env_to_name && !context_.env_name.empty()) name += "-" + context_.env_name;
+    if (!name.empty() && !names_.insert(name).second) {
+      found(true, "name", "another app of this file has it", "a name of its own");
+    }
+  }
+
   void found(bool is_error, const std::string& key, std::string what,
              std::string_view expected = {}, std::string suggestion = {}) {
     const std::string pointer = key.empty() ? pointer_ : pointer_to(pointer_, key);
@@ -131,21 +144,24 @@ class Reader {
   void read_key(const std::string& key, const Json& value, LaunchRequest& app) {
     if (const EcosystemKey* known = find_ecosystem_key(key)) {
       if (value.is_null()) return;
+      app.remarks.clear();
       if (known->name == "env") {
-        read_env(key, value, app.env);
+        read_env(key, value, app);
       } else if (const std::string wrong = wrong_bytes(known->name, value); !wrong.empty()) {
         wrong_value(key, wrong, {});
       } else if (!known->set(value, app)) {
         wrong_value(key, known->expected, values::shown(value));
       }
+      for (const std::string& remark : app.remarks)
+        found(false, key, "is ignored in part: " + remark);
       return;
     }
     if (const auto ignored = find_ignored_key(key, value)) {
-      if (ignored->matters) found(false, key, "is not supported yet, ignored");
+      if (ignored->matters) found(false, key, fmt::format("is ignored: {}", ignored->reason));
       return;
     }
     if (key.starts_with(kEnvPrefix)) {  // checked, also if it was not chosen
-      Env unused;
+      LaunchRequest unused;
       if (key != std::string(kEnvPrefix) + context_.env_name) read_env(key, value, unused);
       return;
     }
@@ -163,12 +179,48 @@ class Reader {
     return values::has_nul(value) ? "text without NUL bytes" : "";
   }
 
-  // Values may be secrets: no message shows them.
-  void read_env(const std::string& key, const Json& value, Env& env) {
+  // A variable whose value is in a file: {"file": "/run/secrets/db"}. The path; none: it is another.
+  static std::optional<std::string> secret_file(const Json& value) {
+    if (!value.is_object() || value.size() != 1) return std::nullopt;
+    const auto file = value.find("file");
+    if (file == value.end() || !file->is_string()) return std::nullopt;
+    return file->get<std::string>();
+  }
+
+  std::string expanded(const std::string& key, const std::string& name, const std::string& text) {
+    Expansion result =
+        expand(text, [this](const std::string& wanted) -> std::optional<std::string> {
+          const auto found = context_.environment.find(wanted);
+          if (found == context_.environment.end()) return std::nullopt;
+          return found->second;
+        });
+    if (!result.problem.empty())
+      found(true, key, fmt::format("{}: expected {}", name, result.problem), result.problem);
+    return std::move(result.text);
+  }
+
+  // Over what is there. Values may be secrets: no message shows them.
+  void read_env(const std::string& key, const Json& value, LaunchRequest& app) {
+    Env env;
     if (!values::read(value, env)) {
       wrong_value(key, values::expected(env), values::kind(value));
-    } else if (const std::string wrong = values::env_trouble(value); !wrong.empty()) {
+      return;
+    }
+    if (const std::string wrong = values::env_trouble(value); !wrong.empty()) {
       wrong_value(key, wrong, {});
+      return;
+    }
+    for (auto& [name, text] : env) {
+      const Json& written = value.at(name);
+      const std::optional<std::string> file = secret_file(written);
+      if (file) {
+        app.env.erase(name);
+        app.options.secret_files.insert_or_assign(name, expanded(key, name, *file));
+      } else {
+        app.options.secret_files.erase(name);
+        app.env.insert_or_assign(name,
+                                 written.is_string() ? expanded(key, name, text) : std::move(text));
+      }
     }
   }
 
@@ -180,15 +232,14 @@ class Reader {
       found(false, {}, fmt::format("there is no \"{}\", \"env\" alone is used", key));
       return;
     }
-    Env chosen;
-    read_env(key, *chosen_entry, chosen);
-    for (auto& [name, value] : chosen) app.env.insert_or_assign(name, std::move(value));
+    read_env(key, *chosen_entry, app);
   }
 
   const ConfigDocument& document_;
   const EcosystemContext& context_;
   std::string pointer_;
   std::string label_;
+  std::set<std::string> names_;
   EcosystemReport report_;
 };
 
@@ -236,6 +287,7 @@ EcosystemReport examine_ecosystem(const ConfigDocument& document, const Ecosyste
 void examine_programs(EcosystemReport& report) {
   for (std::size_t i = 0; i < report.ecosystem.apps.size(); ++i) {
     const LaunchRequest& app = report.ecosystem.apps[i];
+    if (app.target.empty()) continue;  // which has been said
     try {
       make_app_spec(app);
     } catch (const Error& error) {

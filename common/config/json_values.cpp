@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "common/base/text.h"
 #include "common/config/words.h"
@@ -142,6 +141,12 @@ bool read(const Json& in, KillMode& out) {
   const auto mode = in.is_string() ? kill_mode_from(in.get<std::string>()) : std::nullopt;
   if (mode) out = *mode;
   return mode.has_value();
+}
+
+bool read(const Json& in, LogWhenFull& out) {
+  const auto what = in.is_string() ? log_when_full_from(in.get<std::string>()) : std::nullopt;
+  if (what) out = *what;
+  return what.has_value();
 }
 
 bool read(const Json& in, ReadyTimeoutAction& out) {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,6 +30,7 @@ bool read(const Json& in, std::optional<ExecMode>& out);
 bool read(const Json& in, Balance& out);
 bool read(const Json& in, BindVia& out);
 bool read(const Json& in, KillMode& out);
+bool read(const Json& in, LogWhenFull& out);
 bool read(const Json& in, ReadyTimeoutAction& out);
 bool read(const Json& in, HealthAction& out);
 bool read(const Json& in, Overlap& out);
@@ -41,6 +42,54 @@ bool read(const Json& in, std::optional<T>& out) {
   if (!read(in, value)) return false;
   out = std::move(value);
   return true;
+}
+
+// As read() takes it back.
+Json to_value(const std::string& text);
+Json to_value(bool value);
+Json to_value(int value);
+Json to_value(std::uint64_t value);
+Json to_value(const std::optional<int>& value);  // null: none
+Json to_value(const std::optional<bool>& value);
+Json to_value(Millis value);
+Json to_value(const std::vector<std::string>& words);
+Json to_value(const std::vector<int>& codes);
+Json to_value(const std::vector<StopSignal>& steps);
+Json to_value(const Env& value);
+Json to_value(Balance value);
+Json to_value(BindVia value);
+Json to_value(KillMode value);
+Json to_value(ReadyTimeoutAction value);
+Json to_value(HealthAction value);
+Json to_value(Overlap value);
+Json to_value(CatchUp value);
+Json to_value(RestartMode value);
+Json to_value(LogWhenFull value);
+
+// The same as JSON Schema.
+Json schema(const std::string&);
+Json schema(const bool&);
+Json schema(const int&);
+Json schema(const std::optional<int>&);
+Json schema(const std::uint64_t&);
+Json schema(const Millis&);
+Json schema(const std::vector<std::string>&);
+Json schema(const std::vector<int>&);
+Json schema(const std::vector<StopSignal>&);
+Json schema(const Env&);
+Json schema(const std::optional<ExecMode>&);
+Json schema(const Balance&);
+Json schema(const BindVia&);
+Json schema(const KillMode&);
+Json schema(const ReadyTimeoutAction&);
+Json schema(const HealthAction&);
+Json schema(const Overlap&);
+Json schema(const CatchUp&);
+Json schema(const RestartMode&);
+Json schema(const LogWhenFull&);
+template <class T>
+Json schema(const std::optional<T>&) {
+  return schema(T{});
 }
 
 // What the read() of a type accepts, in words.
@@ -75,6 +124,7 @@ constexpr std::string_view expected(const BindVia&) {
   return "\"auto\", \"preload\", \"seccomp\" or \"none\"";
 }
 constexpr std::string_view expected(const KillMode&) { return "\"tree\", \"group\" or \"leader\""; }
+constexpr std::string_view expected(const LogWhenFull&) { return "\"wait\" or \"drop\""; }
 constexpr std::string_view expected(const ReadyTimeoutAction&) { return "\"fail\" or \"online\""; }
 constexpr std::string_view expected(const HealthAction&) { return "\"restart\" or \"report\""; }
 constexpr std::string_view expected(const Overlap&) { return "\"skip\", \"queue\" or \"replace\""; }

@@ -12,6 +12,7 @@
 #include "common/base/error.h"
 #include "common/base/text.h"
 #include "common/config/cpu_count.h"
+#include "common/config/dotenv.h"
 #include "common/config/elf_kind.h"
 #include "common/config/executable_search.h"
 #include "common/config/interpreter.h"
@@ -24,6 +25,7 @@
 #include "common/model/door.h"
 #include "common/sys/cgroup_settings.h"
 #include "common/sys/child_limits.h"
+#include "common/sys/file.h"
 
 namespace pmx {
 namespace {
@@ -48,6 +50,7 @@ constexpr std::string_view kTokenVariable = "PMX_TOKEN";
 constexpr std::array<std::string_view, 7> kInsideAppVariables{
     "name",         "namespace", "unique_id",        "exec_mode",
     "restart_time", "pm_uptime", "PMX_LISTEN_SOCKET"};
+constexpr std::string_view kOfPmx = "pmx";  // the origin of a variable
 constexpr std::string_view kOwnPreload = "/libpmx-listen.so";
 
 [[noreturn]] void refuse(const std::string& message, std::string hint = {}) {
@@ -70,20 +73,38 @@ void remove_own_preload(Env& env) {
   if (value.empty()) env.erase(preload);
 }
 
-Env shell_environment(const LaunchRequest& request) {
-  Env env = request.environment;
-  for (const std::string_view name : kProcessVariables) env.erase(std::string(name));
-  if (env.erase(std::string(kTokenVariable)) != 0) {
-    for (const std::string_view name : kInsideAppVariables) env.erase(std::string(name));
-    remove_own_preload(env);
-  }
-  return env;
+// Where programs are looked up.
+std::string search_path(const LaunchRequest& request, const Env& env) {
+  const auto own = request.env.find("PATH");
+  if (own != request.env.end()) return own->second;
+  const std::string path = value_of(env, "PATH");
+  return path.empty() ? value_of(request.environment, "PATH") : path;
 }
 
-Env app_environment(const LaunchRequest& request) {
-  Env env = shell_environment(request);
-  for (const auto& [name, value] : request.env) env.insert_or_assign(name, value);
-  return env;
+Env variables_of_file(const std::string& path, const Env& shell) {
+  std::optional<std::string> text;
+  try {
+    text = sys::read_file(path);
+  } catch (const std::system_error& error) {
+    refuse(fmt::format("env_file: cannot read {}: {}", path, error.what()));
+  }
+  if (!text) refuse(fmt::format("env_file: {} does not exist", path), "a path is relative to cwd");
+  return read_dotenv(*text, path, shell);
+}
+
+// What the app's own settings set, with where it is from, and its secrets.
+void set_own_env(const LaunchRequest& request, const std::string& home_dir, AppSpec& spec) {
+  for (auto& [name, path] : spec.secret_files) path = absolute_path(path, spec.cwd, home_dir);
+  const Env shell = inheritable(request.environment);
+  set_env(spec, shell, {});
+  for (const std::string& file : request.env_files) {
+    const std::string path = absolute_path(file, spec.cwd, home_dir);
+    for (auto& [name, value] : variables_of_file(path, shell)) {
+      if (!spec.secret_files.contains(name) && !request.env.contains(name))
+        set_variable(spec, name, value, path);
+    }
+  }
+  for (const auto& [name, value] : request.env) set_variable(spec, name, value);
 }
 
 std::string working_directory(const LaunchRequest& request, const std::string& home_dir) {
@@ -118,14 +139,14 @@ void check_sockets(const AppSpec& spec) {
 }
 
 // With the variables that login(1) would set for another user, unless the app has its own.
-void check_limits(const LaunchRequest& request, AppSpec& spec) {
+void check_limits(AppSpec& spec) {
   const sys::ChildLimits limits = sys::child_limits(spec.limits);
   (void)sys::cgroup_settings(spec.limits);
   if (!limits.uid || *limits.uid == ::getuid()) return;
   if (const auto user = sys::find_user(std::to_string(*limits.uid))) {
     for (const auto& [name, value] :
          {std::pair("HOME", user->home), {"USER", user->name}, {"LOGNAME", user->name}}) {
-      if (!request.env.contains(name)) set_variable(spec, name, value);
+      if (!spec.own_env.contains(name)) set_variable(spec, name, value, kOfPmx);
     }
   }
 }
@@ -242,8 +263,8 @@ LaunchRequest without_package_runner(LaunchRequest request, const std::string& c
   const auto run = package_run(words);
   if (!run) return request;
   if (options.name.empty()) options.name = shortened(default_name(request.target));
-  const Env env = app_environment(request);
-  if (const auto program = resolve_package_run(*run, cwd, value_of(env, "PATH"))) {
+  const std::string path = search_path(request, request.environment);
+  if (const auto program = resolve_package_run(*run, cwd, path)) {
     request.target = program->file;
     request.cwd = program->directory;
     request.interpreter = "node";
@@ -261,14 +282,23 @@ LaunchRequest without_package_runner(LaunchRequest request, const std::string& c
 
 }  // namespace
 
+Env inheritable(Env environment) {
+  for (const std::string_view name : kProcessVariables) environment.erase(std::string(name));
+  if (environment.erase(std::string(kTokenVariable)) != 0) {
+    for (const std::string_view name : kInsideAppVariables) environment.erase(std::string(name));
+    remove_own_preload(environment);
+  }
+  return environment;
+}
+
 AppSpec make_app_spec(const LaunchRequest& as_typed) {
   const std::string home_dir = value_of(as_typed.environment, "HOME");
   const LaunchRequest request =
       without_package_runner(as_typed, working_directory(as_typed, home_dir));
   AppSpec spec = request.options;
-  set_env(spec, shell_environment(request), request.env);
   spec.cwd = working_directory(request, home_dir);
-  const ExecutableSearch search(value_of(spec.env, "PATH"), spec.cwd);
+  set_own_env(request, home_dir, spec);
+  const ExecutableSearch search(search_path(request, spec.env), spec.cwd);
 
   // A wished interpreter runs files; only a shell would know what to do with a command.
   LaunchTarget target =
@@ -288,7 +318,11 @@ AppSpec make_app_spec(const LaunchRequest& as_typed) {
   spec.interpreter_path = std::move(interpreter.path);
   // Else Python keeps what it prints to a pipe for itself until it has 8 KiB of it.
   if (interpreter.python && !spec.env.contains("PYTHONUNBUFFERED"))
-    set_variable(spec, "PYTHONUNBUFFERED", "1");
+    set_variable(spec, "PYTHONUNBUFFERED", "1", kOfPmx);
+  constexpr const char* kSourceMaps = "--enable-source-maps";
+  if (request.source_maps && is_node(spec.interpreter) &&
+      std::ranges::find(spec.interpreter_args, kSourceMaps) == spec.interpreter_args.end())
+    spec.interpreter_args.emplace_back(kSourceMaps);
   choose_mode(request, spec);
 
   if (spec.name.empty()) {
@@ -297,15 +331,21 @@ AppSpec make_app_spec(const LaunchRequest& as_typed) {
   }
   check_name(spec.name);
   check_sockets(spec);
-  check_limits(request, spec);
+  check_limits(spec);
   check_job(request, spec);
   add_required(spec);
   for (std::string& path : spec.watch_paths) path = absolute_path(path, spec.cwd, home_dir);
   if (has_control(spec.name_space))
     refuse("the namespace has control characters in it", "give another namespace");
   spec.version = nearest_package_version(target.directory);
+  if (request.disable_logs) {
+    spec.out_file = spec.error_file = "/dev/null";
+    spec.log_file.reset();
+  }
   spec.out_file = log_file(spec.out_file, spec.cwd, home_dir);
   spec.error_file = log_file(spec.error_file, spec.cwd, home_dir);
+  if (!spec.pid_file.empty()) spec.pid_file = absolute_path(spec.pid_file, spec.cwd, home_dir);
+  if (spec.log_file) spec.log_file = log_file(*spec.log_file, spec.cwd, home_dir);
   spec.user = user_of(request.environment);
   return spec;
 }

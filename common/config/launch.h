@@ -20,18 +20,32 @@ struct LaunchRequest {
   std::optional<std::string> instances;    // "4", "max", "0", "-1"
   std::optional<ExecMode> exec_mode;       // absent: cluster if `instances` is given and it is Node
 
-  std::string current_dir;  // absolute, of the caller
-  Env environment;          // of the caller; what pmx itself sets in apps is taken out
-  Env env;                  // of the app, over `environment`
+  std::string current_dir;             // absolute, of the caller
+  Env environment;                     // of the caller; what pmx itself sets in apps is taken out
+  Env env;                             // of the app, over `environment`
+  std::vector<std::string> env_files;  // under `env`, the last counts most; relative ones: to cwd
+
+  bool source_maps = false;   // of a Node app, in its stack traces
+  bool disable_logs = false;  // whatever log files are named
 
   bool is_job = false;
   JobSpec job;  // only if is_job
 
   // Taken over as they are: name (empty: from the target), name_space, args, interpreter_args,
-  // instance_var, out_file and error_file (here also relative to cwd, "~/...", "NULL"), merge_logs
-  // and everything from `autorestart` on, except `user`. The other members are not read.
+  // instance_var, inherit_env, out_file, error_file, pid_file and secret_files (here also relative
+  // to cwd, "~/...", the first two "NULL"), merge_logs and everything from `autostart` on, except
+  // `user`. The other members are not read.
   AppSpec options;
+
+  // Of a configuration file.
+  std::string name_prefix;           // PREFIX:NAME
+  bool append_env_to_name = false;   // NAME-ENV if there is an --env
+  std::string listed_name;           // NAME, without both
+  std::vector<std::string> remarks;  // what of the value that was read last has no effect, and why
 };
+
+// `environment` without what pmx, or whoever started it, has set for one process.
+Env inheritable(Env environment);
 
 // Reads the file system, changes nothing. Throws Error(invalid_spec) saying which path, what is
 // wrong with it and what to do.

@@ -125,8 +125,20 @@ std::string Paths::error_log(const AppSpec& spec, int pm_id) const {
                   spec, pm_id);
 }
 
+std::string Paths::combined_log(const AppSpec& spec, int pm_id) const {
+  if (!spec.log_file || *spec.log_file == "/dev/null") return {};
+  return log_path(*spec.log_file, fmt::format("{}/{}", logs(), file_stem_of(spec.name)), spec,
+                  pm_id);
+}
+
 std::string Paths::pid_of(const AppSpec& spec, int pm_id) const {
-  return fmt::format("{}/{}-{}.pid", pids(), file_stem_of(spec.name), pm_id);
+  constexpr std::string_view kEnding = ".pid";
+  if (spec.pid_file.empty())
+    return fmt::format("{}/{}-{}{}", pids(), file_stem_of(spec.name), pm_id, kEnding);
+  std::string_view stem = spec.pid_file;
+  const bool has_ending = stem.ends_with(kEnding);
+  if (has_ending) stem.remove_suffix(kEnding.size());
+  return fmt::format("{}-{}{}", stem, pm_id, has_ending ? kEnding : "");
 }
 
 std::string file_stem_of(std::string_view app_name) {

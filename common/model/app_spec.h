@@ -14,6 +14,7 @@
 
 #include "common/model/health_check.h"
 #include "common/model/job.h"
+#include "common/model/log_limits.h"
 #include "common/model/process_limits.h"
 #include "common/model/restart_mode.h"
 
@@ -92,6 +93,13 @@ struct AppSpec {
   // Of `env`: what the app's own settings have set. The rest is of the shell that started it.
   std::set<std::string, std::less<>> own_env;
   Env hidden_env;  // what that shell had under these names
+  // Where own variables are from: the path of an `env_file`, or "pmx"; the others: the app's `env`.
+  Env env_origin;
+  // Variables that are read from these files (absolute paths) at each start, and are not in `env`:
+  // no list, log or database ever has their values.
+  Env secret_files;
+  // Which variables of the shell the app gets, see inherits().
+  std::vector<std::string> inherit_env;
 
   ExecMode exec_mode = ExecMode::fork;
   int instances = 1;             // 1..kMaxInstances, "max" and the like already resolved
@@ -113,11 +121,16 @@ struct AppSpec {
   std::string
       out_file;  // absolute or empty = default; "/dev/null" = none. Before the per-instance suffix
   std::string error_file;
+  std::string pid_file;  // likewise
+  // Both streams in one file, besides: none, empty = default, or as out_file.
+  std::optional<std::string> log_file;
   std::optional<bool> merge_logs;  // default: true for plain fork apps, else false
   // Both empty: output is copied as it is. Else line by line.
   std::string log_date_format;  // before each line, in the tokens of day.js
   std::string log_type;         // "json": each line is an object
+  LogLimits log_limits;
 
+  bool autostart = true;  // when it is new; false: it is only put into the list
   bool autorestart = true;
   int max_restarts = kDefaultMaxRestarts;
   Millis min_uptime = kDefaultMinUptime;
@@ -173,13 +186,23 @@ struct AppSpec {
   friend bool operator==(const AppSpec&, const AppSpec&) = default;
 };
 
+// Whether a variable of the shell becomes one of the app. Patterns are names in which `*` stands for
+// anything, as "LC_*"; with `!` in front it never does. Without any other than those with `!`, all
+// the rest does.
+bool inherits(const std::vector<std::string>& patterns, std::string_view variable) noexcept;
+
 // The environment of the shell that started it, without the app's own settings.
 Env shell_env(const AppSpec& spec);
 // What the app's own settings have set.
 Env own_variables(const AppSpec& spec);
-// Makes `own` the app's own settings, over what the shell had.
+// Makes `own` the app's own settings, over what it inherits of the shell.
 void set_env(AppSpec& spec, Env shell, const Env& own);
-// One more of them.
-void set_variable(AppSpec& spec, const std::string& name, std::string value);
+// One more of them. `origin`: as in env_origin.
+void set_variable(AppSpec& spec, const std::string& name, std::string value,
+                  std::string_view origin = {});
+// Where the value of a variable is from: a configuration file, an `env_file`, "pmx" or "shell".
+std::string origin_of(const AppSpec& spec, std::string_view variable);
+// What it inherits of `shell` replaces the variables of the same names (--update-env).
+void merge_shell(AppSpec& spec, const Env& shell);
 
 }  // namespace pmx

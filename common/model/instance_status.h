@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/model/app_spec.h"
+#include "common/model/custom_report.h"
 #include "common/model/exit_status.h"
 #include "common/model/health_check.h"
 
@@ -46,6 +47,8 @@ struct InstanceStatus {
   bool watching = false;               // its files
   std::optional<WallMillis> next_run;  // by its schedule or cron_restart
   std::string watch_problem;           // what of them is not watched, and what to do; or empty
+  std::string log_problem;             // why its output is not written now; or empty
+  std::uint64_t log_dropped = 0;  // bytes of its output that had no room, since the daemon began
   Health health = Health::unknown;
   std::string health_text;  // what the last answer was, if it was not good
   std::string said;         // what it says about itself (STATUS= of sd_notify)
@@ -59,6 +62,8 @@ struct InstanceStatus {
     std::string unique_id;             // UUID, one per instance
     std::string tree_by;               // how its processes are known: "cgroup /sys/..."
     std::vector<std::string> sockets;  // of the app: "tcp 127.0.0.1:3000, slots"
+    std::string log_path = {};         // of both streams together; or empty
+    CustomReport custom = {};
   };
   std::optional<Detail> detail;
 };

@@ -122,9 +122,11 @@ struct Delete {
 
 struct List {
   static constexpr std::string_view method = "list";
+  static constexpr std::string_view changed = "list.changed";
   struct Request {
     std::optional<std::string> target;  // none: everything
     bool detail = false;                // InstanceStatus::detail filled in
+    bool follow = false;                // one "list.changed" comes when this may be out of date
   };
   struct Response {
     std::vector<InstanceStatus> instances;  // by id
@@ -133,22 +135,37 @@ struct List {
 
 // The log files of a target. With `follow` the connection stays and a "logs.files" notification
 // with the same shape as the response comes each time the set changes; the client reads and follows
-// the files itself.
+// the files itself. With `events` too, "logs.events" notifications tell what becomes of the target's
+// processes.
 struct Logs {
   static constexpr std::string_view method = "logs";
   static constexpr std::string_view changed = "logs.files";
   struct Request {
     std::optional<std::string> target;
     bool follow = false;
+    bool events = false;
   };
   struct File {
     int pm_id = 0;
     std::string name;
     std::string stream;  // "out" or "err"
     std::string path;
+    std::string date_format = {};  // what each line begins with (date_pattern.h), then ": "
+    bool json = false;             // each line is an object, its timestamp as date_format or ISO
   };
   struct Response {
     std::vector<File> files;
+  };
+  static constexpr std::string_view happened = "logs.events";
+  struct Event {
+    int pm_id = 0;
+    std::string name;
+    std::string event;  // online, exit, start, restart, stop, "restart overlimit", delete
+    WallMillis at = 0;
+  };
+  struct Events {
+    std::vector<Event> events;
+    std::uint64_t missed = 0;  // before them: more than the daemon remembers
   };
 };
 
@@ -200,6 +217,40 @@ struct Signal {
   using Response = ActedResponse;
 };
 
+// Has the instances of the target that offer it run a custom action. Answers when all have answered,
+// or the time is over; error `not_found` if none offers it.
+struct Trigger {
+  static constexpr std::string_view method = "trigger";
+  struct Request {
+    std::string target;
+    std::string action;
+    std::optional<std::string> param;
+    Millis timeout{30000};  // at most an hour
+  };
+  struct Answer {
+    int pm_id = 0;
+    std::string name;
+    std::string name_space;  // "namespace" on the wire
+    std::string json;        // what the action has returned
+    std::string error;       // why there is nothing; or empty
+  };
+  struct Response {
+    std::vector<Answer> answers;
+  };
+};
+
+// Bytes for the stdin of one instance (a line: at most 4096 bytes with its end, taken as a whole or
+// not at all), or a message for its channel. Error `busy`: it does not take it.
+struct Send {
+  static constexpr std::string_view method = "send";
+  struct Request {
+    std::string target;   // of one instance
+    std::string input;    // not UTF-8: a list of byte values
+    std::string message;  // JSON
+  };
+  using Response = ActedResponse;
+};
+
 // Stops and forgets every app, then ends the daemon and its keeper. The answer comes when all apps
 // are gone.
 struct Kill {
@@ -225,7 +276,7 @@ struct TypeList {};
 // The one list: the daemon's table is made from it, and a command without a handler does not
 // compile.
 using AllCommands = TypeList<Ping, Start, Apply, Stop, Restart, Reload, Delete, List, Logs, Flush,
-                             ReloadLogs, Scale, Reset, Signal, Kill>;
+                             ReloadLogs, Scale, Reset, Signal, Trigger, Send, Kill>;
 
 using Json = nlohmann::json;
 
@@ -250,6 +301,8 @@ PMX_PROTOCOL_JSON(List::Response)
 PMX_PROTOCOL_JSON(Logs::Request)
 PMX_PROTOCOL_JSON(Logs::File)
 PMX_PROTOCOL_JSON(Logs::Response)
+PMX_PROTOCOL_JSON(Logs::Event)
+PMX_PROTOCOL_JSON(Logs::Events)
 PMX_PROTOCOL_JSON(Flush::Request)
 PMX_PROTOCOL_JSON(Flush::Response)
 PMX_PROTOCOL_JSON(ReloadLogs::Request)
@@ -257,6 +310,10 @@ PMX_PROTOCOL_JSON(ReloadLogs::Response)
 PMX_PROTOCOL_JSON(Scale::Request)
 PMX_PROTOCOL_JSON(Scale::Response)
 PMX_PROTOCOL_JSON(Signal::Request)
+PMX_PROTOCOL_JSON(Trigger::Request)
+PMX_PROTOCOL_JSON(Trigger::Answer)
+PMX_PROTOCOL_JSON(Trigger::Response)
+PMX_PROTOCOL_JSON(Send::Request)
 PMX_PROTOCOL_JSON(Kill::Request)
 PMX_PROTOCOL_JSON(Kill::Response)
 PMX_PROTOCOL_JSON(Progress)

@@ -144,11 +144,14 @@ void from_json(const Json& json, Reload::Request& value) {
 }
 
 void to_json(Json& json, const List::Request& value) {
-  json = {{"detail", value.detail}};
+  json = {{"detail", value.detail}, {"follow", value.follow}};
   if (value.target) json["target"] = *value.target;
 }
 void from_json(const Json& json, List::Request& value) {
-  Fields(json).optional("target", value.target).optional("detail", value.detail);
+  Fields(json)
+      .optional("target", value.target)
+      .optional("detail", value.detail)
+      .optional("follow", value.follow);
 }
 
 void to_json(Json& json, const List::Response& value) { json = {{"instances", value.instances}}; }
@@ -157,28 +160,53 @@ void from_json(const Json& json, List::Response& value) {
 }
 
 void to_json(Json& json, const Logs::Request& value) {
-  json = {{"follow", value.follow}};
+  json = {{"follow", value.follow}, {"events", value.events}};
   if (value.target) json["target"] = *value.target;
 }
 void from_json(const Json& json, Logs::Request& value) {
-  Fields(json).optional("target", value.target).optional("follow", value.follow);
+  Fields(json)
+      .optional("target", value.target)
+      .optional("follow", value.follow)
+      .optional("events", value.events);
 }
 
 void to_json(Json& json, const Logs::File& value) {
   json = {
       {"pm_id", value.pm_id}, {"name", value.name}, {"stream", value.stream}, {"path", value.path}};
+  if (!value.date_format.empty()) json["date_format"] = value.date_format;
+  if (value.json) json["json"] = true;
 }
 void from_json(const Json& json, Logs::File& value) {
   Fields(json)
       .required("pm_id", value.pm_id)
       .required("name", value.name)
       .required("stream", value.stream)
-      .required("path", value.path);
+      .required("path", value.path)
+      .optional("date_format", value.date_format)
+      .optional("json", value.json);
 }
 
 void to_json(Json& json, const Logs::Response& value) { json = {{"files", value.files}}; }
 void from_json(const Json& json, Logs::Response& value) {
   Fields(json).required("files", value.files);
+}
+
+void to_json(Json& json, const Logs::Event& value) {
+  json = {{"pm_id", value.pm_id}, {"name", value.name}, {"event", value.event}, {"at", value.at}};
+}
+void from_json(const Json& json, Logs::Event& value) {
+  Fields(json)
+      .required("pm_id", value.pm_id)
+      .required("name", value.name)
+      .required("event", value.event)
+      .optional("at", value.at);
+}
+
+void to_json(Json& json, const Logs::Events& value) {
+  json = {{"events", value.events}, {"missed", value.missed}};
+}
+void from_json(const Json& json, Logs::Events& value) {
+  Fields(json).required("events", value.events).optional("missed", value.missed);
 }
 
 void to_json(Json& json, const Flush::Request& value) {
@@ -224,6 +252,51 @@ void to_json(Json& json, const Signal::Request& value) {
 }
 void from_json(const Json& json, Signal::Request& value) {
   Fields(json).required("target", value.target).required("signal", value.signal);
+}
+
+void to_json(Json& json, const Trigger::Request& value) {
+  json = {{"target", value.target}, {"action", value.action}, {"timeout", value.timeout.count()}};
+  if (value.param) json["param"] = *value.param;
+}
+void from_json(const Json& json, Trigger::Request& value) {
+  Fields(json)
+      .required("target", value.target)
+      .required("action", value.action)
+      .optional("param", value.param)
+      .optional("timeout", value.timeout);
+}
+
+void to_json(Json& json, const Trigger::Answer& value) {
+  json = {{"pm_id", value.pm_id}, {"name", value.name}, {"namespace", value.name_space}};
+  if (value.error.empty()) {
+    json["json"] = value.json;
+  } else {
+    json["error"] = value.error;
+  }
+}
+void from_json(const Json& json, Trigger::Answer& value) {
+  Fields(json)
+      .required("pm_id", value.pm_id)
+      .required("name", value.name)
+      .optional("namespace", value.name_space)
+      .optional("json", value.json)
+      .optional("error", value.error);
+}
+
+void to_json(Json& json, const Trigger::Response& value) { json = {{"answers", value.answers}}; }
+void from_json(const Json& json, Trigger::Response& value) {
+  Fields(json).required("answers", value.answers);
+}
+
+void to_json(Json& json, const Send::Request& value) {
+  json = {{"target", value.target}};
+  if (!value.input.empty()) json["input"] = bytes_json(value.input);
+  if (!value.message.empty()) json["message"] = value.message;
+}
+void from_json(const Json& json, Send::Request& value) {
+  Fields(json).required("target", value.target).optional("message", value.message);
+  const auto input = json.find("input");
+  if (input != json.end()) value.input = bytes_from(*input, "input");
 }
 
 void to_json(Json& json, const Kill::Request&) { json = Json::object(); }

@@ -10,8 +10,6 @@ namespace pmx {
 using nlohmann::json;
 using protocol::Fields;
 
-namespace {
-
 // Arguments and variables are bytes, JSON is UTF-8: what is not UTF-8 travels as a list of byte
 // values.
 json bytes_json(const std::string& bytes) {
@@ -39,6 +37,8 @@ std::string bytes_from(const json& in, std::string_view name) {
   }
   return bytes;
 }
+
+namespace {
 
 json arguments_json(const std::vector<std::string>& arguments) {
   json list = json::array();
@@ -236,12 +236,23 @@ void to_json(json& out, const AppSpec& value) {
              {"limits", value.limits},
              {"own_env", value.own_env},
              {"hidden_env", env_json(value.hidden_env)},
+             {"env_origin", env_json(value.env_origin)},
+             {"secret_files", env_json(value.secret_files)},
+             {"inherit_env", value.inherit_env},
+             {"pid_file", value.pid_file},
+             {"autostart", value.autostart},
              {"restart_with", value.restart_with},
              {"log_date_format", value.log_date_format},
              {"log_type", value.log_type},
+             {"max_log_size", value.log_limits.max_size},
+             {"rotate_interval", value.log_limits.interval},
+             {"log_retain", value.log_limits.retain},
+             {"log_compress", value.log_limits.compress},
+             {"log_when_full", to_string(value.log_limits.when_full)},
              {"origin", value.origin},
              {"user", value.user}};
   if (value.merge_logs) out["merge_logs"] = *value.merge_logs;
+  if (value.log_file) out["log_file"] = *value.log_file;
   if (value.job) out["job"] = *value.job;
 }
 
@@ -264,6 +275,9 @@ void from_json(const json& in, AppSpec& value) {
       .optional("start_on_connection", value.start_on_connection)
       .optional("out_file", value.out_file)
       .optional("error_file", value.error_file)
+      .optional("pid_file", value.pid_file)
+      .optional("autostart", value.autostart)
+      .optional("inherit_env", value.inherit_env)
       .optional("merge_logs", value.merge_logs)
       .optional("autorestart", value.autorestart)
       .optional("max_restarts", value.max_restarts)
@@ -305,6 +319,11 @@ void from_json(const json& in, AppSpec& value) {
       .optional("restart_with", value.restart_with)
       .optional("log_date_format", value.log_date_format)
       .optional("log_type", value.log_type)
+      .optional("log_file", value.log_file)
+      .optional("max_log_size", value.log_limits.max_size)
+      .optional("rotate_interval", value.log_limits.interval)
+      .optional("log_retain", value.log_limits.retain)
+      .optional("log_compress", value.log_limits.compress)
       .optional("origin", value.origin)
       .optional("user", value.user)
       .named("exec_mode", value.exec_mode, exec_mode_from);
@@ -315,11 +334,16 @@ void from_json(const json& in, AppSpec& value) {
   if (in.contains("kill_mode")) Fields(in).named("kill_mode", value.kill_mode, kill_mode_from);
   if (in.contains("balance")) Fields(in).named("balance", value.balance, balance_from);
   if (in.contains("restart")) Fields(in).named("restart", value.restart, restart_mode_from);
+  if (in.contains("log_when_full"))
+    Fields(in).named("log_when_full", value.log_limits.when_full, log_when_full_from);
   if (in.contains("bind_via")) Fields(in).named("bind_via", value.bind_via, bind_via_from);
   read_arguments(in, "args", value.args);
   read_arguments(in, "interpreter_args", value.interpreter_args);
   if (const auto env = in.find("env"); env != in.end()) value.env = env_from(*env);
   if (const auto env = in.find("hidden_env"); env != in.end()) value.hidden_env = env_from(*env);
+  if (const auto env = in.find("env_origin"); env != in.end()) value.env_origin = env_from(*env);
+  if (const auto env = in.find("secret_files"); env != in.end())
+    value.secret_files = env_from(*env);
 }
 
 namespace {
@@ -358,6 +382,47 @@ void from_json(const json& in, ExitStatus& value) {
       .optional("core_dumped", value.core_dumped);
 }
 
+void to_json(json& out, const CustomAction& value) {
+  out = json{{"name", value.name}, {"type", value.type}, {"arity", value.arity}};
+}
+
+void from_json(const json& in, CustomAction& value) {
+  Fields(in)
+      .required("name", value.name)
+      .optional("type", value.type)
+      .optional("arity", value.arity);
+}
+
+void to_json(json& out, const CustomMetric& value) {
+  out = json{
+      {"name", value.name}, {"value", value.value}, {"unit", value.unit}, {"type", value.type}};
+}
+
+void from_json(const json& in, CustomMetric& value) {
+  Fields(in)
+      .required("name", value.name)
+      .required("value", value.value)
+      .optional("unit", value.unit)
+      .optional("type", value.type);
+}
+
+void to_json(json& out, const CustomReport& value) {
+  out = json{{"actions", value.actions},
+             {"metrics", value.metrics},
+             {"options", value.options},
+             {"refused", value.refused},
+             {"refusal", value.refusal}};
+}
+
+void from_json(const json& in, CustomReport& value) {
+  Fields(in)
+      .optional("actions", value.actions)
+      .optional("metrics", value.metrics)
+      .optional("options", value.options)
+      .optional("refused", value.refused)
+      .optional("refusal", value.refusal);
+}
+
 void to_json(json& out, const InstanceStatus& value) {
   out = json{{"pm_id", value.pm_id},
              {"instance_number", value.instance_number},
@@ -379,6 +444,8 @@ void to_json(json& out, const InstanceStatus& value) {
              {"memory_bytes", value.memory_bytes},
              {"watching", value.watching},
              {"watch_problem", value.watch_problem},
+             {"log_problem", value.log_problem},
+             {"log_dropped", value.log_dropped},
              {"health", to_string(value.health)},
              {"health_text", value.health_text},
              {"said", value.said}};
@@ -388,9 +455,11 @@ void to_json(json& out, const InstanceStatus& value) {
     out["detail"] = json{{"spec", value.detail->spec},
                          {"out_path", value.detail->out_path},
                          {"error_path", value.detail->error_path},
+                         {"log_path", value.detail->log_path},
                          {"pid_path", value.detail->pid_path},
                          {"unique_id", value.detail->unique_id},
                          {"tree_by", value.detail->tree_by},
+                         {"custom", value.detail->custom},
                          {"sockets", value.detail->sockets}};
   }
 }
@@ -416,6 +485,8 @@ void from_json(const json& in, InstanceStatus& value) {
       .optional("memory_bytes", value.memory_bytes)
       .optional("watching", value.watching)
       .optional("watch_problem", value.watch_problem)
+      .optional("log_problem", value.log_problem)
+      .optional("log_dropped", value.log_dropped)
       .optional("next_run", value.next_run)
       .optional("health_text", value.health_text)
       .optional("said", value.said)
@@ -430,9 +501,11 @@ void from_json(const json& in, InstanceStatus& value) {
       .required("spec", d.spec)
       .optional("out_path", d.out_path)
       .optional("error_path", d.error_path)
+      .optional("log_path", d.log_path)
       .optional("pid_path", d.pid_path)
       .optional("unique_id", d.unique_id)
       .optional("tree_by", d.tree_by)
+      .optional("custom", d.custom)
       .optional("sockets", d.sockets);
 }
 

@@ -13,8 +13,8 @@ namespace pmx::sys {
 namespace {
 
 // Of the line "0::/path": the path as the hierarchy's root has it.
-std::string own_path() {
-  std::ifstream file("/proc/self/cgroup");
+std::string path_of(const std::string& process) {
+  std::ifstream file("/proc/" + process + "/cgroup");
   for (std::string line; std::getline(file, line);) {
     if (line.starts_with("0::/")) return line.substr(3);
   }
@@ -23,8 +23,10 @@ std::string own_path() {
 
 }  // namespace
 
-std::string own_cgroup() {
-  std::string path = own_path();
+std::string own_cgroup() { return cgroup_of("self"); }
+
+std::string cgroup_of(const std::string& process) {
+  std::string path = path_of(process);
   if (path.empty()) return {};
   // proc_pid_mountinfo(5): ID PARENT MAJOR:MINOR ROOT PLACE OPTIONS [TAGS] - TYPE SOURCE OPTIONS
   std::ifstream mounts("/proc/self/mountinfo");

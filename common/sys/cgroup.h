@@ -10,6 +10,9 @@ namespace pmx::sys {
 // of sight (a container).
 std::string own_cgroup();
 
+// The same of another process, by its number ("self": this one).
+std::string cgroup_of(const std::string& process);
+
 // Names of cgroups that runs of apps are put into begin with this.
 inline constexpr char kRunCgroupPrefix[] = "pmx-run-";
 

@@ -146,13 +146,8 @@ void each_group(Use use) {
 }
 
 gid_t group_of(std::string_view key, const std::string& text) {
-  if (const auto number = number_of<gid_t>(text)) return *number;
-  std::optional<gid_t> found;
-  each_group([&](const std::string& name, gid_t gid, const std::string&) {
-    if (name == text) found = gid;
-  });
-  if (!found) refuse(key, text, "a group of this machine, by name or number");
-  return *found;
+  if (const auto found = find_group(text)) return *found;
+  refuse(key, text, "a group of this machine, by name or number");
 }
 
 std::vector<gid_t> groups_of_user(const UserEntry& user) {
@@ -199,6 +194,15 @@ std::optional<UserEntry> find_user(const std::string& name_or_number) {
     if (uid && gid) return UserEntry{fields[0], *uid, *gid, fields[5], fields[6]};
   }
   return std::nullopt;
+}
+
+std::optional<gid_t> find_group(const std::string& name_or_number) {
+  if (const auto number = number_of<gid_t>(name_or_number)) return number;
+  std::optional<gid_t> found;
+  each_group([&](const std::string& name, gid_t gid, const std::string&) {
+    if (name == name_or_number) found = gid;
+  });
+  return found;
 }
 
 ChildLimits child_limits(const ProcessLimits& limits) {

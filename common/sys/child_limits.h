@@ -48,4 +48,7 @@ struct UserEntry {
 // By name or number. nullopt: there is none.
 std::optional<UserEntry> find_user(const std::string& name_or_number);
 
+// From group(5), by name or number. nullopt: there is none of that name.
+std::optional<gid_t> find_group(const std::string& name_or_number);
+
 }  // namespace pmx::sys

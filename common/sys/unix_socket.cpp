@@ -6,9 +6,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <vector>
 
 namespace pmx::sys {
 namespace {
@@ -35,7 +37,7 @@ const sockaddr* generic(const sockaddr_un& address) {
 
 }  // namespace
 
-UniqueFd listen_unix(const std::string& path, int backlog, int type) {
+UniqueFd listen_unix(const std::string& path, int backlog, int type, std::optional<gid_t> group) {
   const sockaddr_un address = address_of(path);
   UniqueFd fd(::socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) fail("socket for", path);
@@ -44,6 +46,9 @@ UniqueFd listen_unix(const std::string& path, int backlog, int type) {
   // umask would be every thread's.
   if (::fchmod(fd.get(), 0600) != 0) fail("chmod socket for", path);
   if (::bind(fd.get(), generic(address), sizeof address) != 0) fail("bind", path);
+  // The group first: the mode must not let in that of the process meanwhile.
+  if (group && ::lchown(path.c_str(), static_cast<uid_t>(-1), *group) != 0) fail("chgrp", path);
+  if (group && ::chmod(path.c_str(), 0660) != 0) fail("chmod", path);
   if (::listen(fd.get(), backlog) != 0) fail("listen", path);
   return fd;
 }
@@ -74,6 +79,19 @@ ucred peer_credentials(int fd) {
 }  // namespace
 
 uid_t peer_uid(int fd) { return peer_credentials(fd).uid; }
+
+bool peer_has_group(int fd, gid_t group) {
+  if (peer_credentials(fd).gid == group) return true;
+  std::vector<gid_t> groups(64);
+  for (;;) {
+    auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+    const int got = ::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
+    groups.resize(size / sizeof(gid_t));
+    if (got == 0) break;
+    if (errno != ERANGE) return false;
+  }
+  return std::find(groups.begin(), groups.end(), group) != groups.end();
+}
 
 pid_t peer_pid(int fd) { return peer_credentials(fd).pid; }
 

@@ -1,9 +1,11 @@
 #include "daemon/cluster/node_channels.h"
 
 #include <charconv>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "daemon/cluster/app_messages.h"
 #include "daemon/cluster/node_primary.h"
 
 namespace pmx {
@@ -24,6 +26,10 @@ class NodeWorker : public WorkerChannel {
   }
 
   bool send_message(std::string_view json) override { return primary_.send_message(json); }
+  bool request_action(std::string_view action, const std::optional<std::string>& param,
+                      std::string_view app) override {
+    return primary_.send_message(action_request(action, param, app));
+  }
   bool disconnect() override { return primary_.disconnect(); }
   [[nodiscard]] bool closed() const override { return primary_.closed(); }
   [[nodiscard]] std::string note() const override {
@@ -46,7 +52,17 @@ class NodeWorker : public WorkerChannel {
     }
     if (events.on_closed)
       mapped.on_closed = [call = std::move(events.on_closed)](std::string_view) { call(); };
-    mapped.on_message = std::move(events.on_message);
+    if (events.on_message) {
+      mapped.on_message = [call = std::move(events.on_message),
+                           tell = std::move(events.on_app_message)](std::string_view json) {
+        std::optional<AppMessage> message = tell ? app_message(json) : std::nullopt;
+        if (message) {
+          tell(*std::move(message));
+        } else {
+          call(json);
+        }
+      };
+    }
     mapped.on_snapshot_changed = std::move(events.on_note_changed);
     mapped.on_problem = std::move(events.on_problem);
     return mapped;

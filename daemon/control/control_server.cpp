@@ -25,9 +25,11 @@ void turn_away(int fd, const Error& error) {
 
 }  // namespace
 
-ControlServer::ControlServer(asio::io_context& io, UniqueFd listener, ControlContext& context)
+ControlServer::ControlServer(asio::io_context& io, UniqueFd listener, ControlContext& context,
+                             std::optional<gid_t> group)
     : io_(io),
       context_(context),
+      group_(group),
       acceptor_(acceptor_for(io, std::move(listener))),
       tasks_(io,
              [&context](const std::string& task, const std::string& what) {
@@ -92,9 +94,13 @@ void ControlServer::shed_one(int listener) {
   spare_ = open_spare();
 }
 
+bool ControlServer::may_command(int client) const {
+  const uid_t peer = sys::peer_uid(client);
+  return peer == ::geteuid() || peer == 0 || (group_ && sys::peer_has_group(client, *group_));
+}
+
 void ControlServer::admit(Socket socket) {
-  const uid_t peer = sys::peer_uid(socket.native_handle());
-  if (peer != ::geteuid() && peer != 0) {
+  if (!may_command(socket.native_handle())) {
     turn_away(socket.native_handle(),
               Error(ErrorCode::permission, "this daemon belongs to another user"));
     return;

@@ -1,11 +1,14 @@
-// ControlServer: the control socket. Accepts clients of our own user (and root), gives each a
-// Session, bounds their number.
+// ControlServer: the control socket. Accepts clients of our own user (and root, and a group), gives
+// each a Session, bounds their number.
 #pragma once
+
+#include <sys/types.h>
 
 #include <asio/local/stream_protocol.hpp>
 #include <cstddef>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/base/unique_fd.h"
@@ -21,8 +24,9 @@ class ControlServer {
   // "busy".
   static constexpr std::size_t kMaxSessions = 256;
 
-  // `listener`: a listening, non-blocking socket.
-  ControlServer(asio::io_context& io, UniqueFd listener, ControlContext& context);
+  // `listener`: a listening, non-blocking socket. `group`: whose members are served, too.
+  ControlServer(asio::io_context& io, UniqueFd listener, ControlContext& context,
+                std::optional<gid_t> group = std::nullopt);
 
   void start();
   // Another socket from now on (the file of the first one is gone); sessions go on.
@@ -40,11 +44,13 @@ class ControlServer {
   awaitable<void> accept(std::shared_ptr<Acceptor> acceptor);
   awaitable<void> tell_followers();
   void admit(Socket socket);
+  [[nodiscard]] bool may_command(int client) const;
   bool make_room();
   void shed_one(int listener);
 
   asio::io_context& io_;
   ControlContext& context_;
+  std::optional<gid_t> group_;
   std::shared_ptr<Acceptor> acceptor_;  // shared with the task that accepts, until it has ended
   TaskGroup tasks_;
   std::list<std::weak_ptr<Session>> sessions_;  // oldest first

@@ -20,8 +20,11 @@ struct Call {
   std::int64_t id = 0;  // of the request, as soon as it is known
   // Sends a notification that belongs to this call; dropped if the client is gone.
   std::function<void(const protocol::Progress&)> progress;
-  // The session goes on telling about the log files of this target after the answer.
-  std::function<void(std::optional<std::string> target)> follow_logs;
+  // The session goes on telling about the log files of this target after the answer, with `events`
+  // also what becomes of its processes.
+  std::function<void(std::optional<std::string> target, bool events)> follow_logs;
+  // The session says once when anything that a user could see has changed from now on.
+  std::function<void()> follow_list;
   // Runs when the answer has been sent.
   std::function<void()> after_reply;
 };
@@ -43,12 +46,17 @@ PMX_HANDLER(ReloadLogs)
 PMX_HANDLER(Scale)
 PMX_HANDLER(Reset)
 PMX_HANDLER(Signal)
+PMX_HANDLER(Trigger)
+PMX_HANDLER(Send)
 PMX_HANDLER(Kill)
 #undef PMX_HANDLER
 
 // Used by several handlers.
 protocol::Start::Response start_response(const Supervisor& supervisor,
                                          std::vector<Supervisor::StartOutcome> outcomes);
+// Has a start whose processes end in their first moment fail.
+awaitable<void> see_first_moment(ControlContext& context,
+                                 std::vector<Supervisor::StartOutcome>& outcomes, WallMillis since);
 protocol::Logs::Response log_files(const Supervisor& supervisor,
                                    const std::optional<std::string>& target);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <malloc.h>
 
+#include <algorithm>
 #include <array>
 #include <asio/buffer.hpp>
 #include <asio/write.hpp>
@@ -78,10 +79,16 @@ awaitable<void> Session::read() {
         params["id"] = call.id;
         queue(protocol::notification_line("progress", params));
       };
-      call.follow_logs = [this, &call](std::optional<std::string> target) {
+      call.follow_logs = [this, &call](std::optional<std::string> target, bool events) {
+        if (events) next_event_ = context_.supervisor.last_event() + 1;
         follow_target_ = std::move(target);
         follow_id_ = call.id;
-        following_ = true;
+        following_logs_ = true;
+      };
+      call.follow_list = [this, &call] {
+        list_id_ = call.id;
+        list_is_old_ = false;
+        following_list_ = true;
       };
       busy_ = true;
       const bool large = line->size() > kLargeBytes;
@@ -90,7 +97,7 @@ awaitable<void> Session::read() {
       // The memory of one large command is not kept for the next.
       if (large || answer.size() > kLargeBytes) ::malloc_trim(0);
       queue(std::move(answer), std::move(call.after_reply));
-      if (following_) wake_follower_.notify_all();
+      if (following_logs_ || following_list_) wake_follower_.notify_all();
       // Answers wait for the client, and so do its next requests.
       while (queued_bytes_ > kLargeBytes && !closing_) co_await sent_.wait();
       // One request a turn: a client that floods delays only itself.
@@ -128,25 +135,57 @@ awaitable<void> Session::write() {
 
 awaitable<void> Session::follow() {
   const auto self = shared_from_this();
-  while (!closing_ && !following_) co_await wake_follower_.wait();
-  std::string last;
   while (!closing_) {
-    protocol::Logs::Response files;
-    try {
-      files = log_files(context_.supervisor, follow_target_);
-    } catch (const Error&) {
-      // The target has gone; it may come back.
+    // Never before the answer.
+    if (following_logs_ && !busy_) {
+      tell_log_files();
+      tell_events();
     }
-    protocol::Json params;
-    to_json(params, files);
-    params["id"] = follow_id_;
-    std::string line = protocol::notification_line(protocol::Logs::changed, params);
-    if (line != last) {
-      if (!last.empty()) queue(line);
-      last = std::move(line);
-    }
+    if (following_list_ && !busy_) tell_list();
     co_await wake_follower_.wait();
   }
+}
+
+void Session::tell_events() {
+  const Supervisor& supervisor = context_.supervisor;
+  if (!next_event_ || *next_event_ > supervisor.last_event()) return;
+  protocol::Logs::Events news;
+  news.missed = supervisor.events().front().number -
+                std::min(supervisor.events().front().number, *next_event_);
+  for (const Supervisor::ProcessEvent& event : supervisor.events()) {
+    if (event.number < *next_event_) continue;
+    if (followed_.contains(event.pm_id))
+      news.events.push_back({event.pm_id, event.name, event.event, event.at});
+  }
+  next_event_ = supervisor.last_event() + 1;
+  if (news.events.empty() && news.missed == 0) return;
+  protocol::Json params;
+  to_json(params, news);
+  params["id"] = follow_id_;
+  queue(protocol::notification_line(protocol::Logs::happened, params));
+}
+
+void Session::tell_log_files() {
+  protocol::Logs::Response files;
+  try {
+    files = log_files(context_.supervisor, follow_target_);
+    for (const protocol::Logs::File& file : files.files) followed_.insert(file.pm_id);
+  } catch (const Error&) {
+    // The target has gone; it may come back.
+  }
+  protocol::Json params;
+  to_json(params, files);
+  params["id"] = follow_id_;
+  std::string line = protocol::notification_line(protocol::Logs::changed, params);
+  if (line == last_files_) return;
+  if (!last_files_.empty()) queue(line);
+  last_files_ = std::move(line);
+}
+
+void Session::tell_list() {
+  if (!list_is_old_) return;
+  following_list_ = false;
+  queue(protocol::notification_line(protocol::List::changed, {{"id", list_id_}}));
 }
 
 }  // namespace pmx

@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "common/base/clock.h"
@@ -27,17 +28,25 @@ class Session : public std::enable_shared_from_this<Session> {
   awaitable<void> read();
   // Until closed and everything is sent.
   awaitable<void> write();
-  // Notifications about changed log files, if the client asked for them.
+  // Notifications about changed log files and a changed list, if the client asked for them.
   awaitable<void> follow();
 
   void close();
   // Something that a follower may want to know has changed.
-  void changed() { wake_follower_.notify_all(); }
+  void changed() {
+    list_is_old_ = true;
+    wake_follower_.notify_all();
+  }
   // No request is being worked on and none is subscribed to: may be closed to make room.
-  [[nodiscard]] bool idle() const noexcept { return closing_ || (!busy_ && !following_); }
+  [[nodiscard]] bool idle() const noexcept {
+    return closing_ || (!busy_ && !following_logs_ && !following_list_);
+  }
 
  private:
   void queue(std::string line, std::function<void()> when_sent = {});
+  void tell_log_files();
+  void tell_list();
+  void tell_events();
 
   struct Outgoing {
     std::string bytes;
@@ -56,9 +65,15 @@ class Session : public std::enable_shared_from_this<Session> {
   std::size_t queued_bytes_ = 0;
   bool closing_ = false;
   bool busy_ = false;
-  bool following_ = false;
+  bool following_list_ = false;
+  bool list_is_old_ = false;
+  std::int64_t list_id_ = 0;
+  bool following_logs_ = false;
   std::optional<std::string> follow_target_;
   std::int64_t follow_id_ = 0;
+  std::set<int> followed_;                   // instances that are or were of the target
+  std::optional<std::uint64_t> next_event_;  // none: events are not wished for
+  std::string last_files_;                   // as told
 };
 
 }  // namespace pmx

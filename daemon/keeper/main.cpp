@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -23,11 +24,13 @@ constexpr int kExitNoResources = 71;
 
 constexpr char kUsage[] =
     "usage: pmx-keeper --home DIR --daemon PATH [--ready-fd N] [--link-fd N] [--foreground]\n"
+    "                  [--with-parent]\n"
     "  --home DIR      directory of this pmx (log: DIR/pmx.log)\n"
     "  --daemon PATH   the pmxd to run\n"
     "  --ready-fd N    handed to the first daemon, which writes to it once ready\n"
     "  --link-fd N     link of a running daemon that lost its keeper\n"
-    "  --foreground    stay attached: no fork, no session of its own, log to stderr\n";
+    "  --foreground    stay attached: no fork, no session of its own, log to stderr\n"
+    "  --with-parent   stop everything when the process that started this one is gone\n";
 
 struct Options {
   char home[PATH_MAX] = "";
@@ -35,6 +38,7 @@ struct Options {
   int ready_fd = -1;
   int link_fd = -1;
   bool is_foreground = false;
+  bool ends_with_parent = false;
 };
 
 // Absolute, as the keeper leaves its directory; links are kept, as an upgrade may move them.
@@ -59,6 +63,10 @@ bool parse(int argc, char** argv, Options& options) {
     const auto is = [&](const char* name) { return std::strcmp(argv[i], name) == 0; };
     if (is("--foreground")) {
       options.is_foreground = true;
+      continue;
+    }
+    if (is("--with-parent")) {
+      options.ends_with_parent = true;
       continue;
     }
     if (i + 1 == argc) return false;
@@ -129,6 +137,7 @@ int run(const Options& options) {
   prctl(PR_SET_NAME, "pmx-keeper");
   // Orphans of apps come to us instead of init.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
+  if (options.ends_with_parent) prctl(PR_SET_PDEATHSIG, SIGTERM);
 
   static SlotTable slots;
   DaemonProcess daemon(options.daemon, options.home, options.ready_fd);

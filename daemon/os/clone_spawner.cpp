@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <asio/post.hpp>
 #include <cerrno>
@@ -22,6 +23,7 @@
 #include "daemon/os/child_exec.h"
 #include "daemon/os/keeper_slots.h"
 #include "daemon/os/notify_reader.h"
+#include "daemon/os/secret_file.h"
 
 namespace pmx {
 namespace {
@@ -50,6 +52,9 @@ bool is_pipe(int fd) {
   struct stat info {};
   return ::fstat(fd, &info) == 0 && S_ISFIFO(info.st_mode);
 }
+
+// The end of its stdin that we write to; other pipes beside a process are for reading.
+bool is_input(int fd) { return is_pipe(fd) && (::fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY; }
 
 // Which of the descriptors that are kept beside a process this is.
 UniqueFd& place_of(int fd, Process& process) {
@@ -164,7 +169,7 @@ std::vector<AdoptedRun> CloneSpawner::adopt(pid_t keeper_pid) {
     }
     AdoptedRun run{run_of(id), {slot.pid, slot.start_time, {}, {}, {}}, slot.state, {}};
     for (const UniqueFd& fd : slot.fds) {
-      place_of(fd.get(), run.process) = duplicate_high(fd.get());
+      if (!is_input(fd.get())) place_of(fd.get(), run.process) = duplicate_high(fd.get());
     }
     if (slot.exit) run.exit = exit_of(id, *slot.exit);
     runs.push_back(std::move(run));
@@ -225,6 +230,19 @@ std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& reques
       theirs = duplicate_high(theirs.get());
     }
 
+    UniqueFd input_end;  // ours
+    UniqueFd input;
+    if (request.input) {
+      std::array<int, 2> pair{};
+      if (::pipe2(pair.data(), O_CLOEXEC | O_NONBLOCK) != 0)
+        return failure("pipe", errno, request.program);
+      const UniqueFd read_end(pair[0]);
+      input_end.reset(pair[1]);
+      // For writing too: it never reads an end of file, even if keeper and daemon are both gone.
+      input = reopen(read_end.get(), O_RDWR);
+      if (!input) return failure("open input pipe", errno, request.program);
+    }
+
     NotifySocket notify;
     UniqueFd notify_end;  // of the child
     if (request.notify) notify = open_notify_socket();
@@ -254,6 +272,12 @@ std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& reques
     for (const std::string& argument : request.argv) argv.add(argument);
     StringArray env;
     for (const auto& [name, value] : request.env) env.add(fmt::format("{}={}", name, value));
+    try {
+      for (const auto& [name, path] : request.secret_files)
+        env.add(fmt::format("{}={}", name, read_secret(path)));
+    } catch (const std::system_error& problem) {
+      return SpawnError{"", 0, problem.what()};
+    }
     if (!notify.name.empty()) env.add(fmt::format("NOTIFY_SOCKET={}", notify.name));
     std::vector<UniqueFd> sockets;
     std::vector<int> socket_numbers;
@@ -267,7 +291,7 @@ std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& reques
     plan.argv = argv.data();
     plan.envp = env.data();
     plan.cwd = request.cwd.c_str();
-    plan.input = null_.get();
+    plan.input = input ? input.get() : null_.get();
     plan.output = out.get();
     plan.error = error.get();
     plan.channel = theirs.get();
@@ -283,8 +307,9 @@ std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& reques
     const RunCgroups::Made cgroup = cgroups_.make(request.run, settings);
     if (!cgroup.problem.empty()) return SpawnError{"", 0, cgroup.problem};
     plan.cgroup = cgroup.procs.get();
-    const std::string oom_score_adj =
-        request.limits.oom_score_adj ? std::to_string(*request.limits.oom_score_adj) : "";
+    const std::optional<int> wish =
+        request.limits.oom_score_adj ? request.limits.oom_score_adj : inherited_.oom_score_adj;
+    const std::string oom_score_adj = wish ? std::to_string(*wish) : "";
     if (!oom_score_adj.empty()) plan.oom_score_adj = oom_score_adj.c_str();
 
     link_.store_intent(slot, request.note);
@@ -309,6 +334,7 @@ std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& reques
     std::vector<UniqueFd> kept;
     if (ours) kept.push_back(duplicate_high(ours.get()));
     if (notify.fd) kept.push_back(duplicate_high(notify.fd.get()));
+    if (input_end) kept.push_back(duplicate_high(input_end.get()));
     UniqueFd calls;
     if (request.watch_binds) {
       calls = receive_descriptor(binds[0].get());
@@ -326,6 +352,18 @@ std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& reques
     drop(request.run);
     return failure("prepare", error.code().value(), request.program);
   }
+}
+
+InputResult CloneSpawner::write_input(RunId run, std::string_view bytes) {
+  const KeeperLink::Slot* slot = link_.find(run_slot(run));
+  if (slot == nullptr) return InputResult::none;
+  for (const UniqueFd& fd : slot->fds) {
+    if (!is_input(fd.get())) continue;
+    const ssize_t size = ::write(fd.get(), bytes.data(), std::min(bytes.size(), kMaxInputBytes));
+    if (size >= 0) return InputResult::taken;
+    return errno == EPIPE ? InputResult::closed : InputResult::full;
+  }
+  return InputResult::none;
 }
 
 void CloneSpawner::remember(RunId run, const std::string& note) {
@@ -370,7 +408,10 @@ bool CloneSpawner::adopt_by_pid(RunId run, pid_t pid, std::uint64_t start_time) 
   // Looked at after the pidfd was opened: if the times agree, the pidfd is of that process.
   const auto stat = sys::process_stat(pid);
   if (!stat || stat->state == 'Z' || stat->start_time != start_time) return false;
-  link_.store_process(run_slot(run), pid, start_time, std::move(pidfd), {});
+  std::vector<UniqueFd> kept;
+  UniqueFd input = reopen(fmt::format("/proc/{}/fd/0", pid), O_WRONLY | O_NONBLOCK);
+  if (input && is_pipe(input.get())) kept.push_back(std::move(input));
+  link_.store_process(run_slot(run), pid, start_time, std::move(pidfd), std::move(kept));
   if (link_.find(output_slot(run.pm_id)) == nullptr) {
     // The process itself holds its pipes, with all that nobody has read yet.
     std::vector<UniqueFd> ends;

@@ -18,6 +18,7 @@ class CloneSpawner : public Spawner {
   struct Inherited {
     unsigned long open_files = 0;  // soft limit for apps; 0 = ours
     unsigned umask = 022;
+    std::optional<int> oom_score_adj = std::nullopt;  // of apps without a wish; none: ours
   };
 
   CloneSpawner(asio::io_context& io, KeeperLink& link, RunCgroups& cgroups, Inherited inherited);
@@ -32,6 +33,7 @@ class CloneSpawner : public Spawner {
   std::vector<AdoptedRun> adopt(pid_t keeper_pid);
 
   std::variant<Process, SpawnError> spawn(const SpawnRequest& request) override;
+  InputResult write_input(RunId run, std::string_view bytes) override;
   void remember(RunId run, const std::string& note) override;
   void forget(RunId run) override;
   OutputPipes open_output(int pm_id) override;

@@ -22,6 +22,10 @@ LineFramer::Framed LineFramer::frame(std::string_view bytes, bool all,
   framed.used = all ? bytes.size() : last == std::string_view::npos ? 0 : last + 1;
   std::string_view left = bytes.substr(0, framed.used);
   if (left.empty()) return framed;
+  if (style_.date_format.empty() && !style_.json) {
+    framed.text = left;
+    return framed;
+  }
   const std::string date =
       format_date(style_.date_format.empty() ? kIsoDate : style_.date_format, now);
   while (!left.empty()) {
@@ -34,8 +38,10 @@ LineFramer::Framed LineFramer::frame(std::string_view bytes, bool all,
 
 void LineFramer::add(std::string& text, std::string_view line, const std::string& date) const {
   if (!style_.json) {
-    text += date;
-    text += ": ";
+    if (!date.empty()) {
+      text += date;
+      text += ": ";
+    }
     text += line;
     text += '\n';
     return;

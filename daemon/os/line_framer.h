@@ -1,4 +1,4 @@
-// LineFramer: output with a date before each line, or as one JSON object for each line.
+// LineFramer: output in whole lines: as they are, with a date before each, or one JSON object each.
 #pragma once
 
 #include <chrono>

@@ -11,7 +11,10 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <utility>
+
+#include "common/sys/old_logs.h"
 
 namespace pmx {
 namespace {
@@ -19,6 +22,9 @@ namespace {
 constexpr mode_t kFileMode = 0640;
 constexpr mode_t kDirectoryMode = 0700;
 constexpr std::size_t kCopyBlock = 64 * 1024;
+// A file without an end of a line grows by no more than this beyond its size.
+constexpr std::uint64_t kLongestWait = 1024 * 1024;
+constexpr int kMostInOneSecond = 1000;
 
 int make_directories_for(const std::string& path) {
   for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
@@ -94,7 +100,19 @@ LogFile::Moved LogFile::move_from(int pipe, std::size_t limit) {
   while (moved.bytes < limit) {
     moved.error = prepare_to_append();
     if (moved.error != 0) break;
-    const std::size_t wanted = limit - moved.bytes;
+    std::size_t wanted = limit - moved.bytes;
+    if (must_begin_line_ && (moved.error = append_lines("")) != 0) break;
+    if (is_due()) {
+      const bool waits = static_cast<std::uint64_t>(end_) < due_size() + kLongestWait;
+      if (!waits || ends_line()) {
+        put_aside_now();
+        continue;
+      }
+      wanted = rest_of_line(pipe, wanted);
+      if (wanted == 0) break;
+    } else if (max_size_ > static_cast<std::uint64_t>(end_) && is_regular_) {
+      wanted = std::min<std::size_t>(wanted, max_size_ - static_cast<std::uint64_t>(end_));
+    }
     const long count = can_splice_ ? splice_from(pipe, wanted) : copy_from(pipe, wanted);
     if (count > 0) {
       moved.bytes += static_cast<std::size_t>(count);
@@ -191,43 +209,140 @@ bool LogFile::append(std::string_view text) {
   return true;
 }
 
+int LogFile::finish_unwritten() {
+  if (unwritten_.empty()) return 0;
+  if (const int error = prepare_to_append(); error != 0) return error;
+  const std::string text = std::exchange(unwritten_, "");
+  if (!append(text)) {
+    unwritten_ = text;
+    return errno;
+  }
+  return unwritten_.empty() ? 0 : EAGAIN;
+}
+
+int LogFile::append_lines(std::string_view text) {
+  if (const int error = finish_unwritten(); error != 0) return error;
+  if (const int error = prepare_to_append(); error != 0) return error;
+  if (is_due() && ends_line()) {
+    put_aside_now();
+    if (const int error = prepare_to_append(); error != 0) return error;
+  }
+  if (must_begin_line_ && is_regular_ && end_ > 0 && !ends_line()) {
+    if (!append("\n")) return errno;
+    ++end_;
+  }
+  must_begin_line_ = false;
+  return text.empty() || append(text) ? 0 : errno;
+}
+
 LogFile::Moved LogFile::move_lines_from(int pipe, std::size_t limit, const LineFramer& framer,
-                                        bool all) {
+                                        bool all, Copy* copy) {
   Moved moved;
   std::string bytes;
   while (moved.bytes < limit) {
-    moved.error = prepare_to_append();
+    moved.error = finish_unwritten();
+    if (moved.error == 0) moved.error = prepare_to_append();
     if (moved.error != 0) break;
-    if (!unwritten_.empty() && !append(std::exchange(unwritten_, ""))) {
-      moved.error = errno;
-      break;
-    }
-    if (!unwritten_.empty()) {
-      moved.error = EAGAIN;
-      break;
-    }
     const auto longest = static_cast<std::size_t>(std::max(::fcntl(pipe, F_GETPIPE_SZ), 8192)) / 2;
     const long count = peek(pipe, std::max(longest, std::size_t{64} * 1024), bytes);
     if (count == 0) moved.ended = true;
     if (count < 0 && errno != EAGAIN) moved.error = errno;
     if (count <= 0) break;
-    const LineFramer::Framed framed =
-        framer.frame(bytes, all || (bytes.size() >= longest && bytes.find('\n') == bytes.npos),
-                     std::chrono::system_clock::now());
+    const auto now = std::chrono::system_clock::now();
+    const LineFramer::Framed framed = framer.frame(
+        bytes, all || (bytes.size() >= longest && bytes.find('\n') == bytes.npos), now);
     if (framed.used == 0) break;
-    if (!append(framed.text)) {
-      moved.error = errno;
-      break;
+    if (copy != nullptr && copy->ahead < framed.used) {
+      const std::string_view beyond(bytes.data() + copy->ahead, framed.used - copy->ahead);
+      moved.error = copy->file.append_lines(
+          copy->ahead == 0 ? framed.text : framer.frame(beyond, true, now).text);
+      moved.of_copy = moved.error != 0;
+      if (moved.error != 0) break;
+      copy->ahead = framed.used;
+      // The next line there may be of the other stream.
+      if (!framed.text.ends_with('\n')) copy->file.begin_line();
     }
+    moved.error = append_lines(framed.text);
+    if (moved.error != 0) break;
     std::size_t taken = 0;
     while (taken < framed.used) {
       const ssize_t got = ::read(pipe, bytes.data(), framed.used - taken);
       if (got <= 0) break;
       taken += static_cast<std::size_t>(got);
     }
+    if (copy != nullptr) copy->ahead -= std::min(copy->ahead, taken);
     moved.bytes += taken;
   }
   return moved;
+}
+
+std::uint64_t LogFile::due_size() const noexcept {
+  std::uint64_t size = due_from_.value_or(UINT64_MAX);
+  if (max_size_ > 0) size = std::min(size, std::max(max_size_, not_before_));
+  return size;
+}
+
+bool LogFile::is_due() const noexcept {
+  return is_regular_ && end_ > 0 && static_cast<std::uint64_t>(end_) >= due_size();
+}
+
+bool LogFile::ends_line() const {
+  // We have it open for writing only; by this name it is the same file, wherever it has gone.
+  const std::string self = "/proc/self/fd/" + std::to_string(fd_.get());
+  const UniqueFd file(::open(self.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  char last = '\n';
+  return !file || ::pread(file.get(), &last, 1, end_ - 1) != 1 || last == '\n';
+}
+
+std::size_t LogFile::rest_of_line(int pipe, std::size_t limit) {
+  std::string bytes;
+  const long count = peek(pipe, std::min(limit, kCopyBlock), bytes);
+  if (count <= 0) return count == 0 ? limit : 0;
+  const std::size_t newline = bytes.find('\n');
+  return newline == std::string::npos ? bytes.size() : newline + 1;
+}
+
+void LogFile::put_aside() {
+  if (open() != 0 || prepare_to_append() != 0 || !is_regular_ || end_ == 0) return;
+  if (ends_line()) return put_aside_now();
+  due_from_ = static_cast<std::uint64_t>(end_);
+}
+
+void LogFile::put_aside_now() {
+  due_from_.reset();
+  struct stat ours {};
+  struct stat named {};
+  if (::fstat(fd_.get(), &ours) != 0 || ::stat(path_.c_str(), &named) != 0 ||
+      ours.st_ino != named.st_ino || ours.st_dev != named.st_dev) {
+    close();  // somebody else has put it aside
+    return;
+  }
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  // A number of this second whose file is gone already is not given again: names are in order of age.
+  if (std::exchange(aside_at_, now) != now) next_aside_ = 0;
+  int error = EEXIST;
+  for (; error == EEXIST && next_aside_ < kMostInOneSecond; ++next_aside_) {
+    const std::string old = sys::old_log_path(path_, now, next_aside_);
+    const std::string compressed = old + std::string(sys::kCompressedEnding);
+    if (::access(compressed.c_str(), F_OK) == 0) continue;
+    const auto rename_with = [&](unsigned flags) {
+      return ::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, old.c_str(), flags) == 0 ? 0 : errno;
+    };
+    error = rename_with(RENAME_NOREPLACE);
+    // A file system that does not know the flag.
+    if (error == EINVAL && ::access(old.c_str(), F_OK) != 0) error = rename_with(0);
+  }
+  if (error != 0) {
+    not_before_ = static_cast<std::uint64_t>(end_) + std::max(max_size_, kLongestWait);
+    complaint_ = std::strerror(error);
+    return;
+  }
+  close();
+  not_before_ = 0;
+  was_put_aside_ = true;
+  if (open() != 0) return;  // the next move tries again, and says why
+  (void)!::fchown(fd_.get(), ours.st_uid, ours.st_gid);
+  ::fchmod(fd_.get(), ours.st_mode & 07777);
 }
 
 void LogFile::announce() noexcept {

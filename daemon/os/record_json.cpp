@@ -45,6 +45,7 @@ std::string text_of(const InstanceRecord& record) {
   if (record.restart_due) out["restart_due"] = *record.restart_due;
   if (record.run_waits) out["run_waits"] = true;
   if (record.settled) out["settled"] = *record.settled;
+  if (!record.actions.empty()) out["actions"] = record.actions;
   return dump(out);
 }
 
@@ -73,7 +74,8 @@ InstanceRecord record_from_text(const std::string& text) {
       .optional("granted", record.granted)
       .optional("restart_due", record.restart_due)
       .optional("run_waits", record.run_waits)
-      .optional("settled", record.settled);
+      .optional("settled", record.settled)
+      .optional("actions", record.actions);
   return record;
 }
 

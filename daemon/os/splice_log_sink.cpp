@@ -42,6 +42,9 @@ struct Truncate {
   std::vector<std::string> paths;
   LogTicketPtr ticket;
 };
+struct Rotate {
+  std::vector<std::string> paths;
+};
 struct Look {
   std::function<void()> look;
   LogTicketPtr ticket;
@@ -50,7 +53,7 @@ struct Reopen {
   LogTicketPtr ticket;
 };
 struct Stop {};
-using Command = std::variant<Attach, EndLine, Detach, Drain, Look, Truncate, Reopen, Stop>;
+using Command = std::variant<Attach, EndLine, Detach, Drain, Look, Truncate, Rotate, Reopen, Stop>;
 
 // A regular file, to look into it; nothing else is opened, a FIFO would block.
 UniqueFd open_to_read(const std::string& path, std::uint64_t& size) {
@@ -85,12 +88,21 @@ UniqueFd make_wake() {
 
 class SpliceLogSink::Worker {
  public:
-  Worker(Post post, Report report)
+  Worker(Post post, Report report, Trouble trouble)
       : post_(std::move(post)),
         wake_(make_wake()),
-        pump_(wake_.get(), [this, report = std::move(report)](std::string text) {
-          post_([report, text = std::move(text)] { report(text); });
-        }) {}
+        pump_(
+            wake_.get(),
+            [this, report = std::move(report)](std::string text) {
+              post_([report, text = std::move(text)] { report(text); });
+            },
+            [this, trouble = std::move(trouble)](int pm_id, std::string problem,
+                                                 std::uint64_t dropped) {
+              if (!trouble) return;
+              post_([trouble, pm_id, problem = std::move(problem), dropped] {
+                trouble(pm_id, problem, dropped);
+              });
+            }) {}
 
   LogTicketPtr ticket(Done done) { return std::make_shared<LogTicket>(post_, std::move(done)); }
 
@@ -139,6 +151,7 @@ class SpliceLogSink::Worker {
   void apply(const Drain& command) { pump_.drain(command.pm_id, command.ticket); }
   void apply(const Look& command) { command.look(); }
   void apply(const Truncate& command) { pump_.truncate(command.paths); }
+  void apply(const Rotate& command) { pump_.rotate(command.paths); }
   void apply(const Reopen&) { pump_.reopen(); }
   void apply(const Stop&) { is_stopping_ = true; }
 
@@ -150,8 +163,8 @@ class SpliceLogSink::Worker {
   std::vector<Command> commands_;  // guarded by mutex_
 };
 
-SpliceLogSink::SpliceLogSink(Post post, Report report)
-    : worker_(std::make_unique<Worker>(std::move(post), std::move(report))),
+SpliceLogSink::SpliceLogSink(Post post, Report report, Trouble trouble)
+    : worker_(std::make_unique<Worker>(std::move(post), std::move(report), std::move(trouble))),
       thread_([worker = worker_.get()] { worker->run(); }) {}
 
 SpliceLogSink::~SpliceLogSink() {
@@ -189,6 +202,14 @@ void SpliceLogSink::read(const std::string& path, std::uint64_t offset, std::siz
 
 void SpliceLogSink::truncate(std::vector<std::string> paths, Done done) {
   worker_->send(Truncate{std::move(paths), worker_->ticket(std::move(done))});
+}
+
+void SpliceLogSink::rotate(std::vector<std::string> paths) {
+  worker_->send(Rotate{std::move(paths)});
+}
+
+void SpliceLogSink::run(std::function<void()> work) {
+  worker_->send(Look{std::move(work), nullptr});
 }
 
 void SpliceLogSink::reopen(Done done) { worker_->send(Reopen{worker_->ticket(std::move(done))}); }

@@ -21,8 +21,11 @@ class SpliceLogSink final : public LogSink {
   // again, bytes were dropped.
   using Report = std::function<void(std::string)>;
 
+  // Told, on the control thread, what LogPump::Trouble says.
+  using Trouble = std::function<void(int pm_id, const std::string& problem, std::uint64_t dropped)>;
+
   // Throws std::system_error if the thread or its descriptors cannot be had.
-  SpliceLogSink(Post post, Report report);
+  SpliceLogSink(Post post, Report report, Trouble trouble = {});
   // Moves once what the pipes hold, posts every `done` still owed, ends the thread.
   ~SpliceLogSink() override;
 
@@ -38,7 +41,10 @@ class SpliceLogSink final : public LogSink {
   void read(const std::string& path, std::uint64_t offset, std::size_t limit,
             std::function<void(std::string)> done) override;
   void truncate(std::vector<std::string> paths, Done done) override;
+  void rotate(std::vector<std::string> paths) override;
   void reopen(Done done) override;
+  // Other work with files, on the log thread.
+  void run(std::function<void()> work);
 
  private:
   class Worker;

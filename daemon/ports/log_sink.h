@@ -10,16 +10,20 @@
 #include <vector>
 
 #include "common/base/unique_fd.h"
+#include "common/model/log_limits.h"
 
 namespace pmx {
 
 // How output is written. Neither a date nor JSON: byte for byte.
 struct LogStyle {
-  std::string date_format;  // before each line (date_pattern.h)
-  bool json = false;        // each line is an object
-  std::string app_name;     // in it
+  std::string date_format;    // before each line (date_pattern.h)
+  bool json = false;          // each line is an object
+  std::string app_name;       // in it
+  std::string combined = {};  // a file that both streams are written to as well; empty: none
+  LogLimits limits = {};      // `interval` is not the sink's
 
-  [[nodiscard]] bool is_raw() const { return date_format.empty() && !json; }
+  // Byte for byte, and no other file has to have the same.
+  [[nodiscard]] bool is_raw() const { return date_format.empty() && !json && combined.empty(); }
   friend bool operator==(const LogStyle&, const LogStyle&) = default;
 };
 
@@ -58,6 +62,9 @@ class LogSink {
 
   // Empties these files in place (also ones not open).
   virtual void truncate(std::vector<std::string> paths, Done done) = 0;
+
+  // Puts these files aside, as if they had reached their size, and begins new ones. Empty ones stay.
+  virtual void rotate(std::vector<std::string> paths) = 0;
 
   // Closes and opens every file again (after an external rotation).
   virtual void reopen(Done done) = 0;

@@ -5,10 +5,12 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -31,8 +33,10 @@ struct SpawnRequest {
   RunId run;
   std::string program;            // absolute path
   std::vector<std::string> argv;  // with argv[0]
-  Env env;                        // complete
+  Env env;                        // complete, but for these:
+  Env secret_files;               // variables whose values are in these files
   std::string cwd;
+  bool input = true;    // stdin is a pipe (write_input); else /dev/null
   bool channel = true;  // Node's IPC channel (NODE_CHANNEL_FD is set in `env` by the caller)
   // Borrowed listening sockets: descriptors 3, 4, ... of the process, announced by LISTEN_FDS,
   // LISTEN_PID and LISTEN_FDNAMES (sd_listen_fds(3)); the channel comes behind them.
@@ -82,6 +86,18 @@ struct OutputPipes {
   UniqueFd error;
 };
 
+// What became of bytes for a process' stdin.
+enum class InputResult {
+  taken,
+  full,    // it does not read: nothing was taken
+  closed,  // it has closed its stdin
+  none,    // it was started without such a pipe
+};
+
+// Bytes of one write_input: a pipe takes as many as a whole or not at all, and a terminal's line has
+// as many.
+inline constexpr std::size_t kMaxInputBytes = 4096;
+
 class Spawner {
  public:
   virtual ~Spawner() = default;
@@ -92,6 +108,9 @@ class Spawner {
   // Starts a process with its own session, clean signals, descriptors 0-2 (and 3) only. Blocks
   // until the exec has succeeded or failed (well under a millisecond).
   virtual std::variant<Process, SpawnError> spawn(const SpawnRequest& request) = 0;
+
+  // Puts at most kMaxInputBytes into the stdin of a run; all of them or none. Never blocks.
+  virtual InputResult write_input(RunId run, std::string_view bytes) = 0;
 
   // Changes the note of a run.
   virtual void remember(RunId run, const std::string& note) = 0;

@@ -12,6 +12,7 @@
 
 #include "common/base/clock.h"
 #include "common/model/app_spec.h"
+#include "common/model/custom_report.h"
 #include "common/model/instance_status.h"
 
 namespace pmx {
@@ -45,6 +46,7 @@ struct InstanceRecord {
   pid_t pid = 0;
   std::uint64_t start_time = 0;
   std::string boot_id;
+  std::vector<CustomAction> actions;  // that this process offers
 };
 
 struct StoredState {

@@ -5,19 +5,22 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "common/base/unique_fd.h"
 #include "common/model/app_spec.h"
+#include "daemon/ports/app_message.h"
 #include "daemon/ports/spawner.h"
 
 namespace pmx {
 
 // Each but on_note_changed and on_problem may destroy the channel. Text is valid during the call only.
 struct ChannelEvents {
-  std::function<void()> on_listening;                     // a server of this worker is up
-  std::function<void(std::string_view json)> on_message;  // one JSON value
+  std::function<void()> on_listening;                      // a server of this worker is up
+  std::function<void(std::string_view json)> on_message;   // one JSON value
+  std::function<void(AppMessage message)> on_app_message;  // the same, of pm2's axm messages
   std::function<void()> on_closed;  // last event; after disconnect(): all its work is done
   std::function<void()> on_note_changed;
   std::function<void(const std::string& text)>
@@ -29,6 +32,9 @@ class WorkerChannel {
   virtual ~WorkerChannel() = default;
   // One JSON value. False: not taken (closed, or the worker does not read).
   virtual bool send_message(std::string_view json) = 0;
+  // Has the app run one of its actions. False: as above.
+  virtual bool request_action(std::string_view action, const std::optional<std::string>& param,
+                              std::string_view app) = 0;
   // Asks a cluster worker to finish its work and close the channel. False: cannot be asked.
   virtual bool disconnect() = 0;
   [[nodiscard]] virtual bool closed() const = 0;

@@ -27,6 +27,11 @@ DueTimes due_times(const Ports& ports, const AppSpec& spec,
           spec.job ? spec.job->catch_up : CatchUp::none, wall_seconds(ports.clock), settled};
 }
 
+DueTimes rotation_times(const Ports& ports, const AppSpec& spec) {
+  return {CronSchedule::parse(spec.log_limits.interval), ports.time_zone(spec.time_zone),
+          CatchUp::none, wall_seconds(ports.clock)};
+}
+
 }  // namespace
 
 AppUpkeep::AppUpkeep(const Ports& ports, Actions actions)
@@ -34,6 +39,7 @@ AppUpkeep::AppUpkeep(const Ports& ports, Actions actions)
 
 void AppUpkeep::check(const Ports& ports, const AppSpec& spec) {
   if (!expression(spec).empty()) due_times(ports, spec);
+  if (!spec.log_limits.interval.empty()) rotation_times(ports, spec);
 }
 
 void AppUpkeep::configure(const AppSpec& spec) {
@@ -55,8 +61,30 @@ void AppUpkeep::configure(const AppSpec& spec) {
     schedule_ = std::move(schedule);
     is_job_ = spec.job.has_value();
   }
+  configure_rotation(spec);
   max_uptime_ = spec.max_uptime;
   instances_changed();
+}
+
+void AppUpkeep::configure_rotation(const AppSpec& spec) {
+  std::string schedule;
+  if (!spec.log_limits.interval.empty())
+    schedule = fmt::format("{}\n{}", spec.log_limits.interval, spec.time_zone);
+  if (schedule == rotation_schedule_) return;
+  rotations_.reset();
+  rotation_timer_.reset();
+  if (!schedule.empty()) {
+    rotations_.emplace(rotation_times(ports_, spec));
+    rotation_timer_ = ports_.wall_timer([this] { rotation_time(); });
+    if (const auto next = rotations_->next()) rotation_timer_->arm(*next);
+  }
+  rotation_schedule_ = std::move(schedule);
+}
+
+void AppUpkeep::rotation_time() {
+  const DueTimes::Answer answer = rotations_->at(wall_seconds(ports_.clock));
+  if (const auto next = rotations_->next()) rotation_timer_->arm(*next);
+  if (answer.kind != DueTimes::Answer::Kind::nothing) actions_.rotate_logs();
 }
 
 void AppUpkeep::arm() {

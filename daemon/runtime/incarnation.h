@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/base/clock.h"
+#include "daemon/policy/custom_reports.h"
 #include "daemon/ports/bind_watch.h"
 #include "daemon/ports/spawner.h"
 #include "daemon/ports/worker_channel.h"
@@ -31,6 +32,8 @@ struct Incarnation {
   TimePoint started;
   bool ready = false;   // has said so, or listens
   bool exited = false;  // the main process
+  CustomReports reports;
+  ActionCalls calls;
   std::unique_ptr<WorkerChannel> channel;
   std::unique_ptr<BindWatch> binds;  // only with the door seccomp
   std::unique_ptr<Checks> checks;    // none: the app wishes none

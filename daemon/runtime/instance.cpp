@@ -51,7 +51,8 @@ void Instance::attach_logs() {
 }
 
 LogStyle Instance::log_style() const {
-  return {spec_->log_date_format, spec_->log_type == "json", spec_->name};
+  return {spec_->log_date_format, spec_->log_type == "json", spec_->name, paths_.combined,
+          spec_->log_limits};
 }
 
 void Instance::set_spec(std::shared_ptr<const AppSpec> spec) {
@@ -61,9 +62,13 @@ void Instance::set_spec(std::shared_ptr<const AppSpec> spec) {
   guarded_ = 0;  // by the settings until now
   update_upkeep();
   InstancePaths paths = ports_.paths(*spec_, identity_.pm_id);
-  const bool logs_moved =
-      paths.out != paths_.out || paths.error != paths_.error || style != log_style();
-  if (paths.pid != paths_.pid) ports_.store.put_file(paths_.pid, std::nullopt);
+  const bool logs_moved = paths.out != paths_.out || paths.error != paths_.error ||
+                          paths.combined != paths_.combined || style != log_style();
+  if (paths.pid != paths_.pid) {
+    ports_.store.put_file(paths_.pid, std::nullopt);
+    if (current_ && !current_->exited)
+      ports_.store.put_file(paths.pid, std::to_string(current_->pid));
+  }
   paths_ = std::move(paths);
   if (logs_moved) {
     ports_.logs.detach(identity_.pm_id, [] {});
@@ -80,11 +85,13 @@ void Instance::reset_counters() {
 
 void Instance::start() {
   not_ready_.clear();
+  if (!current_) asked_for_ = "start";
   handle(StartRequested{});
 }
 
 void Instance::restart() {
   not_ready_.clear();
+  asked_for_ = "restart";
   handle(RestartRequested{});
 }
 
@@ -107,11 +114,16 @@ void Instance::handle(const InstanceEvent& event) {
   while (!inbox_.empty()) {
     const InstanceEvent next = std::move(inbox_.front());
     inbox_.pop_front();
+    const InstanceState before = fsm_.state();
     const InstanceStep step = fsm_.on(next, ports_.clock.now());
     if (fsm_.snapshot().after_stop == InstanceFsm::AfterStop::decide) not_ready_ = fsm_.reason();
     for (const InstanceEffect& effect : step.effects) perform(effect);
     if (fsm_.state() == InstanceState::online && std::exchange(comes_back_, false))
       events_.came_back(identity_.pm_id);
+    if (fsm_.state() != before && fsm_.state() == InstanceState::stopped)
+      events_.happened(identity_.pm_id, "stop");
+    if (fsm_.state() != before && fsm_.state() == InstanceState::errored)
+      events_.happened(identity_.pm_id, "restart overlimit");
     if (step.ignored && std::holds_alternative<RunDue>(next))
       ports_.log(fmt::format("{} ({}): {}", spec_->name, identity_.pm_id, step.reason));
     // A stop need not wait for what was never begun.
@@ -268,6 +280,12 @@ void Instance::socket_problem(const std::string& text) {
   problem_ = text;
 }
 
+void Instance::log_trouble(const std::string& problem, std::uint64_t dropped) {
+  log_problem_ = problem;
+  log_dropped_ = dropped;
+  events_.changed();
+}
+
 std::optional<std::uint32_t> Instance::generation_of(const std::string& token_text) const {
   for (const Incarnation* incarnation : {current_.get(), candidate_.get()}) {
     if (incarnation != nullptr && token(incarnation->run.generation) == token_text)
@@ -307,6 +325,7 @@ void Instance::exited(const ProcessExit& exit) {
     return;
   }
   incarnation->exited = true;
+  events_.happened(identity_.pm_id, "exit");
   ports_.logs.end_line(identity_.pm_id);
   if (incarnation->stopper) incarnation->stopper->main_exited();
   if (incarnation == current_.get()) {
@@ -366,6 +385,8 @@ InstanceStatus Instance::status(bool detail) const {
   status.unstable_restarts = fsm_.unstable_restarts();
   status.restart_delay = fsm_.backoff();
   status.last_exit = fsm_.last_exit();
+  status.log_problem = log_problem_;
+  status.log_dropped = log_dropped_;
   if (current_ && !current_->exited) {
     status.pid = current_->pid;
     const Usage usage = ports_.processes.usage(current_->pid);
@@ -384,9 +405,11 @@ InstanceStatus Instance::status(bool detail) const {
     more.spec = *spec_;
     more.out_path = paths_.out;
     more.error_path = paths_.error;
+    more.log_path = paths_.combined;
     more.pid_path = paths_.pid;
     more.unique_id = identity_.unique_id;
     if (current_) more.tree_by = ports_.processes.known_by(current_->run);
+    if (current_ && !current_->exited) more.custom = current_->reports.report();
     for (const ListenerStatus& one : ports_.listeners.status(identity_.app_id)) {
       more.sockets.push_back(fmt::format(
           "{}, {}{}{}{}", one.address, to_string(one.balance),

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/model/instance_status.h"
@@ -39,6 +40,8 @@ class Instance {
     // How long a restart after a crash must wait for those of others.
     std::function<Duration()> wait_for_turn;
     std::function<void()> changed;  // anything a user could see
+    // By pm2's name for it (Logs::Event).
+    std::function<void(int pm_id, const char* event)> happened;
     // Of a candidate: ready, or failed (why): it ended, also when it had been ready, or never became
     // ready.
     std::function<void(int pm_id)> candidate_ready;
@@ -105,11 +108,33 @@ class Instance {
   // A program that is not Node listens, or was refused a socket (text for people).
   void now_listens(std::uint32_t generation);
   void socket_problem(const std::string& text);
+  // Why its output is not written, or empty; `dropped`: bytes that are lost by that, until now.
+  void log_trouble(const std::string& problem, std::uint64_t dropped);
   // Of the run that has this PMX_TOKEN, unless it is on its way out.
   [[nodiscard]] std::optional<std::uint32_t> generation_of(const std::string& token_text) const;
 
   // What that run was started with, unless it is on its way out: then nullptr.
   [[nodiscard]] const AppSpec* spec_to_share(std::uint32_t generation) const;
+
+  // Actions that its app offers. A call is over with end_call(), or with its run.
+  struct ActionCall {
+    std::uint32_t generation;
+    std::uint64_t number;
+  };
+  [[nodiscard]] bool offers(const std::string& action) const;
+  [[nodiscard]] std::vector<std::string> offered_actions() const;
+  // Nullopt: the app does not take it.
+  std::optional<ActionCall> call_action(const std::string& action,
+                                        const std::optional<std::string>& param);
+  [[nodiscard]] bool may_answer(const ActionCall& call);
+  // JSON. Nullopt: none yet.
+  [[nodiscard]] std::optional<std::string> answer_of(const ActionCall& call);
+  void end_call(const ActionCall& call);
+
+  // To the stdin of its process, and to its message channel. Returns why it is not taken, or
+  // nothing.
+  std::string write_input(std::string_view bytes);
+  std::string send_message(std::string_view json);
 
   // Sends a signal to the main process. False: there is none.
   bool signal(int number);
@@ -189,6 +214,7 @@ class Instance {
   void became_unhealthy(std::uint32_t generation, const std::string& why);
   void became_ready(std::uint32_t generation);
   void message(std::uint32_t generation, std::string_view json);
+  void app_message(std::uint32_t generation, AppMessage message);
   void channel_closed(std::uint32_t generation);
   void set_role(Incarnation& incarnation, Incarnation::Role role);
   void remember(const Incarnation& incarnation) const;
@@ -220,6 +246,9 @@ class Instance {
   std::string not_ready_;
   std::string waits_for_;  // with a start that is held back
   std::string problem_;    // why the last run did not get the socket it asked for
+  std::string log_problem_;
+  std::uint64_t log_dropped_ = 0;
+  const char* asked_for_ = nullptr;  // start or restart: told when there is a process
   WallMillis started_at_ = 0;
   std::uint32_t generation_ = 0;  // highest used
   std::unique_ptr<Incarnation> current_;

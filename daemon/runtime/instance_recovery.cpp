@@ -59,6 +59,7 @@ void Instance::record() {
   if (running) {
     record.pid = current_->pid;
     record.start_time = current_->start_time;
+    record.actions = current_->reports.report().actions;
   }
   record.boot_id = ports_.boot_id;
   ports_.store.put_instance(record);
@@ -177,6 +178,7 @@ void Instance::recover(const InstanceRecord& record, std::vector<AdoptedRun> run
                                         Millis{0}, longest_wait(*spec_));
   if (record.started_at != 0) snapshot.started_at = earlier(ports_.clock, record.started_at);
   if (current_) {
+    if (current_->run.generation == record.generation) current_->reports.restore(record.actions);
     current_->started_at = record.started_at;
     current_->started = snapshot.started_at.value_or(ports_.clock.now());
     // A record that lags behind its process (the crash came before the write) is set right by the

@@ -151,7 +151,10 @@ std::unique_ptr<Incarnation> Instance::spawn(const AppSpec& spec, Incarnation::R
   request.program = std::move(program);
   request.argv = std::move(argv);
   request.env = environment(spec, generation_);
+  request.secret_files = spec.secret_files;
   request.cwd = spec.cwd;
+  // A job ends with its input, as under cron; what serves goes on.
+  request.input = !spec.job;
   request.limits = spec.limits;
   request.watch_binds = door_of(spec) == Door::seccomp;
   request.note = note_of(*incarnation);
@@ -182,6 +185,8 @@ std::unique_ptr<Incarnation> Instance::spawn(const AppSpec& spec, Incarnation::R
   ever_spawned_ = true;
   if (role == Incarnation::Role::current) started_at_ = incarnation->started_at;
   ports_.processes.add_main(incarnation->pid);
+  events_.happened(identity_.pm_id, "online");
+  if (asked_for_ != nullptr) events_.happened(identity_.pm_id, std::exchange(asked_for_, nullptr));
   open_channel(*incarnation, std::move(process.channel), spec, "");
   if (process.binds)
     incarnation->binds = ports_.binds.watch(std::move(process.binds), incarnation->run, 0);
@@ -199,6 +204,9 @@ void Instance::open_channel(Incarnation& incarnation, UniqueFd fd, const AppSpec
   ChannelEvents events;
   events.on_listening = [this, generation] { now_listens(generation); };
   events.on_message = [this, generation](std::string_view json) { message(generation, json); };
+  events.on_app_message = [this, generation](AppMessage said) {
+    app_message(generation, std::move(said));
+  };
   events.on_closed = [this, generation] { channel_closed(generation); };
   events.on_note_changed = [this, generation] {
     if (const Incarnation* changed = find(generation)) remember(*changed);

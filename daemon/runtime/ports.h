@@ -26,6 +26,7 @@ namespace pmx {
 struct InstancePaths {
   std::string out;
   std::string error;
+  std::string combined;  // of both streams; empty: none
   std::string pid;
 };
 

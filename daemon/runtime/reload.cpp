@@ -18,7 +18,7 @@ std::shared_ptr<const AppSpec> changed_by(const Supervisor::ReloadOptions& optio
   if (options.spec) return *options.spec == *spec ? spec : options.spec;
   if (!options.env) return spec;
   auto changed = std::make_shared<AppSpec>(*spec);
-  for (const auto& [name, value] : *options.env) changed->env[name] = value;
+  merge_shell(*changed, *options.env);
   if (*changed == *spec) return spec;
   return changed;
 }

@@ -169,16 +169,6 @@ std::vector<InstanceStatus> Supervisor::status(const std::vector<int>& pm_ids, b
   return statuses;
 }
 
-std::vector<Supervisor::LogFile> Supervisor::log_files(const std::vector<int>& pm_ids) const {
-  std::vector<LogFile> files;
-  for (const int id : pm_ids) {
-    const Instance* instance = find(id);
-    if (instance != nullptr)
-      files.push_back({id, instance->spec().name, instance->paths().out, instance->paths().error});
-  }
-  return files;
-}
-
 // --- Apps and instances ---
 
 Supervisor::App& Supervisor::add_app(AppSpec spec) {
@@ -222,6 +212,7 @@ Instance& Supervisor::add_instance(App& app, Instance::Identity identity) {
     if (found->second.upkeep) found->second.upkeep->instances_changed();
     update_watch(found->second);
   };
+  events.happened = [this](int pm_id, const char* event) { note_event(pm_id, event); };
   events.candidate_ready = [this, app_id](int pm_id) {
     if (RollingReload* reload = reload_of(app_id)) reload->ready(pm_id);
   };
@@ -276,7 +267,7 @@ void Supervisor::merge_env(const std::vector<int>& pm_ids, const Env& env) {
     App* app = app_of(id);
     if (app == nullptr || !done.insert(app->id).second) continue;
     auto spec = std::make_shared<AppSpec>(*app->spec);
-    for (const auto& [name, value] : env) spec->env[name] = value;
+    merge_shell(*spec, env);
     change_spec(*app, std::move(spec));
   }
 }
@@ -403,6 +394,7 @@ awaitable<void> Supervisor::drain_and_drop(std::vector<int> pm_ids) {
     ports_.store.put_file(find(id)->paths().pid, std::nullopt);
     ports_.store.remove_instance(id);
     ports_.spawner.close_output(id);
+    note_event(id, "delete");
     app->members.erase(id);
     instances_.erase(id);
     if (app->members.empty()) {

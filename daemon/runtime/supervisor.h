@@ -4,12 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/model/effect.h"
@@ -63,9 +65,16 @@ class Supervisor {
   };
   struct LogFile {
     int pm_id = 0;
+    const AppSpec* spec = nullptr;  // until the next suspension
+    InstancePaths paths;
+  };
+  // Something that became of a process, and its number among all.
+  struct ProcessEvent {
+    std::uint64_t number = 0;
+    int pm_id = 0;
     std::string name;
-    std::string out_path;
-    std::string error_path;
+    const char* event = "";
+    WallMillis at = 0;
   };
 
   explicit Supervisor(Ports ports);
@@ -80,6 +89,9 @@ class Supervisor {
   [[nodiscard]] std::vector<InstanceStatus> status(const std::vector<int>& pm_ids,
                                                    bool detail) const;
   [[nodiscard]] std::vector<LogFile> log_files(const std::vector<int>& pm_ids) const;
+  // The last ones, numbered from 1 on without a gap.
+  [[nodiscard]] const std::deque<ProcessEvent>& events() const noexcept { return events_; }
+  [[nodiscard]] std::uint64_t last_event() const noexcept { return last_event_; }
 
   // `replace`: an app of that name gets the new spec and is restarted. `wait`: until each instance is
   // ready, or has failed to be.
@@ -105,6 +117,23 @@ class Supervisor {
   void record_all();
   // Throws Error(not_found) if none of them runs.
   void signal(const std::vector<int>& pm_ids, int number);
+  // What became of an action that an instance was asked for.
+  struct ActionOutcome {
+    int pm_id = 0;
+    std::string name;
+    std::string name_space;
+    std::string json;   // the answer
+    std::string error;  // why there is none
+  };
+  // Has those run the action that offer it; waits for the answers for at most `timeout`. Throws
+  // Error(not_found) if none does.
+  awaitable<std::vector<ActionOutcome>> call_action(std::vector<int> pm_ids, std::string action,
+                                                    std::optional<std::string> param,
+                                                    Millis timeout);
+  // To the stdin of an instance (at most kMaxInputBytes), and to its message channel. Throw
+  // Error(busy): it does not take it.
+  void write_input(int pm_id, std::string_view bytes);
+  void send_message(int pm_id, std::string_view json);
   // What a program that asks for a socket, or listens, is. nullopt: no run of ours has this token.
   struct Asker {
     std::uint64_t app_id = 0;
@@ -116,6 +145,8 @@ class Supervisor {
   [[nodiscard]] std::optional<Asker> asker(RunId run, int port) const;
   void now_listens(RunId run);
   void socket_problem(RunId run, const std::string& text);
+  // As Instance::log_trouble.
+  void log_trouble(int pm_id, const std::string& problem, std::uint64_t dropped);
 
   // Stops everything; returns how many instances ran. `forget`: the next daemon starts empty, else
   // it starts what ran.
@@ -166,6 +197,8 @@ class Supervisor {
   void reload_ended(std::uint64_t app_id);
   void restart_when_due(int pm_id, const std::string& why);
   Instance* only_instance(std::uint64_t app_id);
+  void rotate_logs(std::uint64_t app_id);
+  void note_event(int pm_id, const char* event);
   [[nodiscard]] StartPermit may_start(int pm_id);
   void try_gates_soon();
   void restart_dependents_soon(int pm_id);
@@ -196,12 +229,15 @@ class Supervisor {
   awaitable<void> committed();
   awaitable<void> wait_until_stopped(std::vector<int> pm_ids);
   awaitable<void> drain_and_drop(std::vector<int> pm_ids);
+  [[noreturn]] void throw_not_sent(int pm_id, const std::string& problem) const;
   void throw_unless_stopped(const std::vector<int>& pm_ids) const;
 
   Ports ports_;
   Condition changed_;
   std::map<std::uint64_t, App> apps_;
   std::map<int, std::unique_ptr<Instance>> instances_;
+  std::deque<ProcessEvent> events_;  // of at most kEventsKept
+  std::uint64_t last_event_ = 0;
   std::uint64_t last_app_id_ = 0;
   int last_pm_id_ = -1;
   bool shutting_down_ = false;

@@ -127,7 +127,7 @@ Supervisor::StartOutcome Supervisor::begin_start(AppSpec spec, bool force, bool 
     outcome.pm_ids.push_back(instance.pm_id());
   }
   for (const int id : outcome.pm_ids) {
-    if (autostart) {
+    if (autostart && app.spec->autostart) {
       find(id)->start();
     } else {
       find(id)->stop();  // recorded as wished: stopped

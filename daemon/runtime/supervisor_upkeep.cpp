@@ -12,6 +12,7 @@ namespace pmx {
 
 void Supervisor::update_upkeep(App& app) {
   const bool wanted = !app.spec->cron_restart.empty() || app.spec->max_uptime > Millis{0} ||
+                      !app.spec->log_limits.interval.empty() ||
                       (app.spec->job && !app.spec->job->schedule.empty());
   if (!wanted) {
     app.upkeep.reset();
@@ -25,6 +26,7 @@ void Supervisor::update_upkeep(App& app) {
     actions.restart_one = [this](int pm_id, const std::string& why) {
       restart_when_due(pm_id, why);
     };
+    actions.rotate_logs = [this, id = app.id] { rotate_logs(id); };
     actions.run_due = [this, id = app.id](const std::string& what, std::chrono::sys_seconds until) {
       if (Instance* job = only_instance(id); job != nullptr && !shutting_down_)
         job->run_due(what, until);

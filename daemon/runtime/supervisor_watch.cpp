@@ -27,6 +27,7 @@ void Supervisor::update_watch(App& app) {
     for (const int pm_id : apps_.at(id).members) {
       const InstancePaths& paths = find(pm_id)->paths();
       files.insert(files.end(), {paths.out, paths.error, paths.pid});
+      if (!paths.combined.empty()) files.push_back(paths.combined);
     }
     return files;
   };

@@ -21,6 +21,8 @@
 #include <random>
 #include <sstream>
 
+#include "cli/log_view/old_log_reader.h"
+#include "common/sys/old_logs.h"
 #include "daemon/os/log_pump.h"
 #include "daemon/os/splice_log_sink.h"
 
@@ -180,6 +182,8 @@ struct Fixture {
   std::string directory;
   ControlThread control;
   std::vector<std::string> reports;
+  std::map<int, std::string> problems;
+  std::map<int, std::uint64_t> lost;
   std::unique_ptr<pmx::SpliceLogSink> sink;
 
   Fixture() {
@@ -198,15 +202,28 @@ struct Fixture {
   void start() {
     sink = std::make_unique<pmx::SpliceLogSink>(
         [this](std::function<void()> work) { control.post(std::move(work)); },
-        [this](std::string text) { reports.push_back(std::move(text)); });
+        [this](std::string text) { reports.push_back(std::move(text)); },
+        [this](int pm_id, const std::string& problem, std::uint64_t dropped) {
+          problems[pm_id] = problem;
+          lost[pm_id] = dropped;
+        });
   }
   [[nodiscard]] std::string path(const std::string& name) const { return directory + "/" + name; }
 
   // Only stdout; returns the app's end.
-  UniqueFd attach(int pm_id, const std::string& out_path) {
+  UniqueFd attach(int pm_id, const std::string& out_path, const pmx::LogStyle& style = {}) {
     AppPipe pipe = make_pipe();
-    sink->attach(pm_id, std::move(pipe.read_end), UniqueFd(), out_path, "", {});
+    sink->attach(pm_id, std::move(pipe.read_end), UniqueFd(), out_path, "", style);
     return std::move(pipe.write_end);
+  }
+  // What `name` holds, with all that it was put aside to.
+  std::string all_of(const std::string& name, std::vector<std::string>* parts = nullptr) const {
+    std::string all;
+    for (const std::string& old : pmx::sys::old_logs_of(path(name))) {
+      all += read_file(old);
+      if (parts != nullptr) parts->push_back(read_file(old));
+    }
+    return all + read_file(path(name));
   }
   template <typename Call>
   bool wait_for(Call call, std::chrono::milliseconds limit = kDeadline) {
@@ -537,4 +554,196 @@ TEST_CASE_FIXTURE(Fixture, "the destructor moves what is there and calls every d
   sink.reset();
   REQUIRE(control.run_until([&] { return done == 1; }));
   CHECK(size_of(path("out.log")) == 65536);
+}
+
+namespace {
+
+pmx::LogStyle limited(std::uint64_t max_size) {
+  pmx::LogStyle style;
+  style.limits.max_size = max_size;
+  style.limits.retain = 1000;
+  return style;
+}
+
+std::string many_lines(int count) {
+  std::mt19937 random(7);
+  std::string text;
+  for (int i = 0; i < count; ++i)
+    text += std::to_string(i) + std::string(random() % 200, 'x') + "\n";
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "a file that is big enough is put aside at the end of a line") {
+  constexpr std::uint64_t kSize = 50'000;
+  const std::string text = many_lines(20'000);
+  for (const std::string name : {"raw.log", "dated.log"}) {
+    CAPTURE(name);
+    pmx::LogStyle style = limited(kSize);
+    if (name == "dated.log") style.date_format = "[x]";
+    UniqueFd app = attach(1, path(name), style);
+    REQUIRE(has_succeeded(start_writer(app.get(), text)));
+    REQUIRE(detach(1));
+    std::vector<std::string> parts;
+    std::string all = all_of(name, &parts);
+    CHECK(parts.size() > 1);
+    for (const std::string& part : parts) {
+      CHECK(part.size() >= kSize);
+      CHECK(part.size() < kSize + (style.is_raw() ? 300 : 600'000));
+      CHECK(part.back() == '\n');
+    }
+    CHECK(size_of(path(name)) > 0);
+    if (!style.is_raw()) {
+      std::string bare;
+      std::istringstream in(all);
+      for (std::string line; std::getline(in, line);) bare += line.substr(3) + "\n";
+      all = bare;
+    }
+    CHECK((all == text));
+  }
+  CHECK(reports.empty());
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "bytes without an end of a line cannot keep a file from being put aside") {
+  const std::string bytes(5'000'000, 'b');
+  UniqueFd app = attach(1, path("out.log"), limited(100'000));
+  REQUIRE(has_succeeded(start_writer(app.get(), bytes)));
+  REQUIRE(detach(1));
+  std::vector<std::string> parts;
+  CHECK((all_of("out.log", &parts) == bytes));
+  CHECK(parts.size() >= 4);
+  for (const std::string& part : parts) CHECK(part.size() < 100'000 + 1024 * 1024 + 70'000);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "put aside when asked for, with the rights of the file; empty ones stay") {
+  UniqueFd app = attach(1, path("out.log"), {});
+  sink->rotate({path("out.log"), path("unknown.log")});
+  REQUIRE(write_all(app.get(), "whole\nhal"));
+  REQUIRE(drain(1));
+  CHECK(pmx::sys::old_logs_of(path("out.log")).empty());
+  REQUIRE(::chmod(path("out.log").c_str(), 0644) == 0);
+  sink->rotate({path("out.log")});
+  REQUIRE(drain(1));  // it has been asked for before the rest comes
+  REQUIRE(write_all(app.get(), "f\nnext\n"));
+  REQUIRE(drain(1));
+  const auto old = pmx::sys::old_logs_of(path("out.log"));
+  REQUIRE(old.size() == 1);
+  CHECK(read_file(old[0]) == "whole\nhalf\n");
+  CHECK(read_file(path("out.log")) == "next\n");
+  struct stat status {};
+  REQUIRE(::stat(path("out.log").c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0644);
+}
+
+TEST_CASE_FIXTURE(Fixture, "old files: compressed, and only so many") {
+  pmx::LogStyle style = limited(20'000);
+  style.limits.retain = 3;
+  style.limits.compress = true;
+  UniqueFd app = attach(1, path("out.log"), style);
+  const std::string text = many_lines(2'000);
+  REQUIRE(has_succeeded(start_writer(app.get(), text)));
+  REQUIRE(detach(1));
+  REQUIRE(control.run_until([&] {
+    const auto old = pmx::sys::old_logs_of(path("out.log"));
+    return old.size() == 3 && std::all_of(old.begin(), old.end(), [](const std::string& name) {
+             return name.ends_with(".log.gz");
+           });
+  }));
+  std::string all;
+  for (const std::string& old : pmx::sys::old_logs_of(path("out.log")))
+    REQUIRE(pmx::read_old_log(old, [&](std::string_view bytes) { all += bytes; }));
+  all += read_file(path("out.log"));
+  CHECK((text.ends_with(all)));
+  CHECK(all.size() > 60'000);
+  CHECK(reports.empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "a log that cannot be put aside grows on, and says so") {
+  if (::geteuid() == 0) return;  // root may write everywhere
+  UniqueFd app = attach(1, path("out.log"), limited(1000));
+  REQUIRE(::chmod(directory.c_str(), 0500) == 0);
+  const std::string text = many_lines(1000);
+  REQUIRE(has_succeeded(start_writer(app.get(), text)));
+  REQUIRE(detach(1));
+  REQUIRE(::chmod(directory.c_str(), 0700) == 0);
+  CHECK((read_file(path("out.log")) == text));
+  CHECK(has_report("out.log aside"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "both streams in a third file as well, line by line") {
+  AppPipe out = make_pipe();
+  AppPipe error = make_pipe();
+  pmx::LogStyle style;
+  style.combined = path("all.log");
+  sink->attach(1, std::move(out.read_end), std::move(error.read_end), path("out.log"),
+               path("error.log"), style);
+  std::string outs;
+  std::string errors;
+  for (int i = 0; i < 20'000; ++i) {
+    outs += "out " + std::to_string(i) + "\n";
+    errors += "error " + std::to_string(i) + "\n";
+  }
+  outs += "unfinished";
+  const pid_t first = start_writer(out.write_end.get(), outs);
+  const pid_t second = start_writer(error.write_end.get(), errors);
+  CHECK(has_succeeded(first));
+  CHECK(has_succeeded(second));
+  REQUIRE(drain(1));
+  sink->end_line(1);
+  REQUIRE(detach(1));
+  CHECK((read_file(path("out.log")) == outs));
+  CHECK((read_file(path("error.log")) == errors));
+  std::string outs_of_all;
+  std::string errors_of_all;
+  std::istringstream in(read_file(path("all.log")));
+  for (std::string line; std::getline(in, line);)
+    (line.starts_with("error") ? errors_of_all : outs_of_all) += line + "\n";
+  CHECK((outs_of_all == outs + "\n"));
+  CHECK((errors_of_all == errors));
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "a third file that is full holds back both, and repeats nothing in them") {
+  pmx::LogStyle style;
+  style.combined = path("all.log");
+  std::filesystem::create_symlink("/dev/full", path("all.log"));
+  UniqueFd app = attach(1, path("out.log"), style);
+  const std::string text = many_lines(5'000);
+  const pid_t writer = start_writer(app.get(), text);
+  REQUIRE(control.run_until([&] { return !problems[1].empty(); }));
+  CHECK(problems[1].find("all.log: No space left on device; the output waits") !=
+        std::string::npos);
+  std::filesystem::remove(path("all.log"));
+  REQUIRE(has_succeeded(writer));
+  REQUIRE(control.run_until([&] { return problems[1].empty(); }));
+  REQUIRE(detach(1));
+  CHECK((read_file(path("out.log")) == text));
+  CHECK((read_file(path("all.log")) == text));
+}
+
+TEST_CASE_FIXTURE(Fixture, "full, and log_when_full drop: the app goes on, its loss is counted") {
+  const std::string text = many_lines(50'000);
+  int id = 0;
+  for (const std::string name : {"raw.log", "dated.log"}) {
+    CAPTURE(name);
+    ++id;
+    pmx::LogStyle style;
+    style.limits.when_full = pmx::LogWhenFull::drop;
+    if (name == "dated.log") style.date_format = "[x]";
+    std::filesystem::create_symlink("/dev/full", path(name));
+    UniqueFd app = attach(id, path(name), style);
+    REQUIRE(has_succeeded(start_writer(app.get(), text)));  // nobody has made room
+    REQUIRE(control.run_until([&] { return lost[id] > 0; }));
+    CHECK(problems[id].find("what the pipe cannot hold is dropped") != std::string::npos);
+    std::filesystem::remove(path(name));
+    REQUIRE(control.run_until([&] { return problems[id].empty(); }));
+    REQUIRE(write_all(app.get(), "after\n"));
+    REQUIRE(detach(id));
+    const std::string rest = read_file(path(name));
+    CHECK((rest.ends_with(style.is_raw() ? "\nafter\n" : "x: after\n")));
+    if (style.is_raw()) CHECK(lost[id] + rest.size() == text.size() + 6);
+  }
 }

@@ -142,7 +142,7 @@ TEST_CASE_FIXTURE(Fixture, "history: last lines per file, oldest file first, pre
 
 TEST_CASE_FIXTURE(Fixture, "history is exact for lines longer than any block and for odd ends") {
   std::string long_line(300'000, 'L');
-  options.raw = true;
+  options.format = pmx::LogFormat::raw;
   options.lines = 2;
   const std::string head = path("a-out.log") + " last 2 lines:\n";
   SUBCASE("long lines") {
@@ -183,7 +183,7 @@ TEST_CASE_FIXTURE(Fixture, "history is exact for lines longer than any block and
 }
 
 TEST_CASE_FIXTURE(Fixture, "raw: bytes as they are, err lines to the err output") {
-  options.raw = true;
+  options.format = pmx::LogFormat::raw;
   options.lines = 1;
   const std::string odd("\0\xff\xc3 half", 8);
   append("a-out.log", odd + "\n");
@@ -199,7 +199,7 @@ TEST_CASE_FIXTURE(Fixture, "raw: bytes as they are, err lines to the err output"
 }
 
 TEST_CASE_FIXTURE(Fixture, "no gap and no repetition between history and live, under load") {
-  options.raw = true;
+  options.format = pmx::LogFormat::raw;
   options.lines = 1'000'000;
   constexpr int kLines = 200'000;
   append("a-out.log", numbered(0, 1000));
@@ -349,4 +349,138 @@ TEST_CASE("dates as pm2 writes them") {
         "15/11/23 12:43:20.123 AM am +02:30 +0230 1700000000 1700000000123 at ?");
   ::unsetenv("TZ");
   ::tzset();
+}
+
+TEST_CASE_FIXTURE(Fixture, "json: an object for each line, history too; records of pmx are read") {
+  options.format = pmx::LogFormat::json;
+  LogFileEntry dated = entry(1, "d");
+  dated.date_format = "YYYY-MM-DDTHH:mm:ss";
+  LogFileEntry json = entry(2, "j", LogStream::err);
+  json.json = true;
+  append("a-out.log", "plain \"text\"\n");
+  append("d-out.log", "2026-01-02T03:04:05: hello: you\nhalf\n");
+  append("j-error.log",
+         R"({"message":"m\n","timestamp":"2026-01-02T03:04:05.678+00:00","type":"err"})"
+         "\n{broken\n");
+  set_age("a-out.log", 30);
+  set_age("d-out.log", 20);
+  set_age("j-error.log", 10);
+  ::setenv("TZ", "UTC", 1);
+  ::tzset();
+  show({entry(0, "a"), dated, json, {0, "PMX", LogStream::daemon, path("pmx.log")}});
+  const std::string history =
+      R"({"message":"plain \"text\"","timestamp":null,"type":"out","process_id":0,"app_name":"a"})"
+      "\n"
+      R"({"message":"hello: you","timestamp":"2026-01-02T03:04:05.000Z","type":"out","process_id":1,"app_name":"d"})"
+      "\n"
+      R"({"message":"half","timestamp":"2026-01-02T03:04:05.000Z","type":"out","process_id":1,"app_name":"d"})"
+      "\n"
+      R"({"message":"m","timestamp":"2026-01-02T03:04:05.678Z","type":"err","process_id":2,"app_name":"j"})"
+      "\n"
+      R"({"message":"{broken","timestamp":"2026-01-02T03:04:05.678Z","type":"err","process_id":2,"app_name":"j"})"
+      "\n";
+  CHECK(out.text() == history);
+  append("pmx.log", "2026-01-02T03:04:06 pmxd: ready\n");
+  CHECK(eventually_shows(
+      history +
+      R"({"message":"2026-01-02T03:04:06 pmxd: ready","timestamp":"2026-01-02T03:04:06.000Z","type":"PMX","process_id":"PMX","app_name":"PMX"})"
+      "\n"));
+  view->show_events({{3, "w", "exit", pmx::LogTime(1'700'000'000'123ms)}});
+  CHECK(out.text().ends_with(
+      R"({"timestamp":"2023-11-14T22:13:20.123Z","type":"process_event","status":"exit","app_name":"w","process_id":3})"
+      "\n"));
+  ::unsetenv("TZ");
+  ::tzset();
+}
+
+TEST_CASE_FIXTURE(Fixture, "logfmt") {
+  options.format = pmx::LogFormat::logfmt;
+  append("a-error.log", "2026-01-02T03:04:05Z bad\n");
+  append("b-out.log", "when?\n");
+  set_age("a-error.log", 10);
+  ::setenv("TZ", "UTC", 1);
+  ::tzset();
+  show({entry(0, "a", LogStream::err), entry(1, "b")});
+  CHECK(
+      out.text() ==
+      "timestamp=2026-01-02-03:04:05+0000 app=a id=0 type=error message=2026-01-02T03:04:05Z bad\n"
+      "timestamp=- app=b id=1 type=out message=when?\n");
+  ::unsetenv("TZ");
+  ::tzset();
+}
+
+TEST_CASE_FIXTURE(Fixture, "grep: the last lines of those that match, live too") {
+  options.lines = 2;
+  options.filter.set_pattern("[05]$", false, false);
+  append("a-out.log", numbered(0, 100));
+  show({entry(0, "a")});
+  const std::string history =
+      path("a-out.log") + " last 2 lines:\n0|a  | line 90\n0|a  | line 95\n";
+  CHECK(out.text() == history);
+  append("a-out.log", numbered(100, 104));
+  CHECK(eventually_shows(history + "0|a  | line 100\n"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "since and until: by the date of lines, else by the age of the file") {
+  options.lines.reset();
+  const auto now = std::chrono::system_clock::now();
+  options.filter.since = now - 1h;
+  const auto dated = [&](std::chrono::minutes before, const char* text) {
+    return pmx::format_date("YYYY-MM-DDTHH:mm:ss", now - before) + ": " + text + "\n";
+  };
+  LogFileEntry app = entry(0, "a");
+  app.date_format = "YYYY-MM-DDTHH:mm:ss";
+  append("a-out.log", dated(90min, "old") + "  of old\n" + dated(30min, "new") + "  of new\n" +
+                          dated(1min, "newest"));
+  append("b-out.log", "undated\n");
+  append("c-out.log", "too old\n");
+  set_age("c-out.log", 7200);
+  SUBCASE("since") {
+    show({app, entry(1, "b"), entry(2, "c")});
+    CHECK(out.text().find("old\n") == std::string::npos);
+    for (const char* text : {": new\n", "|   of new\n", ": newest\n", "undated\n"})
+      CHECK(out.text().find(text) != std::string::npos);
+    CHECK(err.text().find("b-out.log: lines in it have no date") != std::string::npos);
+    CHECK(err.text().find("a-out.log") == std::string::npos);
+  }
+  SUBCASE("until too") {
+    options.filter.until = now - 10min;
+    show({app});
+    CHECK(out.text().ends_with(": new\n0|a  |   of new\n"));
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "history goes on in the files that a log was put aside to") {
+  options.lines = 5;
+  append("a-out__2026-01-01_00-00-00.log", numbered(0, 3));
+  append("a-out__2026-01-01_00-00-00_001.log", numbered(3, 6));
+  append("a-out__2026-01-01_00-00-0x.log", "not one of them\n");
+  append("a-out.log", numbered(6, 8));
+  SUBCASE("the last lines") {
+    show({entry(0, "a")});
+    CHECK(out.text() == path("a-out.log") +
+                            " last 5 lines:\n0|a  | line 3\n0|a  | line 4\n0|a  | line 5\n"
+                            "0|a  | line 6\n0|a  | line 7\n");
+  }
+  SUBCASE("all since then") {
+    options.lines.reset();
+    options.format = pmx::LogFormat::raw;
+    options.filter.since = std::chrono::system_clock::now() - 1h;
+    show({entry(0, "a")});
+    CHECK(out.text() == path("a-out.log") + ":\n" + numbered(0, 8));
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "several rotations between two looks: nothing is left out") {
+  options.format = pmx::LogFormat::raw;
+  options.lines = 0;
+  append("a-out__2026-01-01_00-00-00.log", "before\n");
+  append("a-out.log", "");
+  show({entry(0, "a")});
+  append("a-out.log", "one\n");
+  std::filesystem::rename(path("a-out.log"), path("a-out__2026-01-01_00-00-01.log"));
+  append("a-out__2026-01-01_00-00-02.log", "two\n");
+  append("a-out__2026-01-01_00-00-03.log", "three\n");
+  append("a-out.log", "four\n");
+  CHECK(eventually_shows("one\ntwo\nthree\nfour\n"));
 }

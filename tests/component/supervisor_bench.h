@@ -113,7 +113,7 @@ struct Bench {
             .paths =
                 [](const AppSpec& spec, int pm_id) {
                   const std::string base = fmt::format("/home/pmx/{}-{}", spec.name, pm_id);
-                  return InstancePaths{base + ".out", base + ".err", base + ".pid"};
+                  return InstancePaths{base + ".out", base + ".err", "", base + ".pid"};
                 },
             .new_unique_id = [this] { return fmt::format("unique-{}", ++last_unique_id); },
             .command =

@@ -241,7 +241,7 @@ class Database(pmxtest.PmxTest):
 
     def test_damaged_in_the_middle(self):
         for number in range(30):
-            self.home.run("start", testapp(), "--name", f"app-{number}", "--", "exit", "0")
+            self.home.run("start", testapp(), "--name", f"app-{number}", "--no-wait", "--", "exit", "0")
         self.home.run("stop", "all")
         keeper, daemon = self.home.keeper_pid, self.home.daemon_pid
         path = os.path.join(self.home.path, "pmx.db")
@@ -335,7 +335,7 @@ class Homes(pmxtest.PmxTest):
         home = os.path.join(self.home.root, "theirs")
         os.mkdir(home)
         result = self.as_nobody("list", home=home)
-        self.assertEqual(result.returncode, 1, result)
+        self.assertEqual(result.returncode, 4, result)
         self.assertIn(home.encode(), result.stderr)
         self.assertEqual(os.listdir(home), [])
 
@@ -348,7 +348,7 @@ class Homes(pmxtest.PmxTest):
         for args in (("list",), ("jlist",), ("start", "/bin/sleep", "--", "10")):
             with self.subTest(args=args):
                 result = self.as_nobody(*args, home=home)
-                self.assertEqual(result.returncode, 1, result)
+                self.assertEqual(result.returncode, 4, result)
                 self.assertIn(home.encode(), result.stderr)
                 self.assertRegex(result.stderr, rb"(?i)permission|not writable|EACCES")
                 if args[0] != "start":  # which says what it is about to do
@@ -360,12 +360,12 @@ class Homes(pmxtest.PmxTest):
         os.mkdir(os.path.dirname(os.path.dirname(home)))
         os.chmod(os.path.dirname(os.path.dirname(home)), 0o555)
         result = self.as_nobody("list", home=home)
-        self.assertEqual(result.returncode, 1, result)
+        self.assertEqual(result.returncode, 4, result)
         self.assertIn(os.path.dirname(os.path.dirname(home)).encode(), result.stderr)
 
     def test_home_is_a_file(self):
         path = self.home.file("file", "x")
-        result = self.home.run("list", env={"PMX_HOME": path}, check=1)
+        result = self.home.run("list", env={"PMX_HOME": path}, check=7)
         self.assertIn(path, result.stderr)
 
     def test_socket_path_too_long(self):

@@ -1,8 +1,10 @@
 #include <doctest/doctest.h>
 
+#include <map>
 #include <string>
 
 #include "cli/arguments.h"
+#include "cli/command_options.h"
 #include "cli/command_table.h"
 #include "cli/context.h"
 
@@ -30,9 +32,11 @@ TEST_CASE("help of stop") {
 Usage: pmx stop <target>... [OPTIONS]
 
 Options:
-  -h,--help                   Print this help message and exit
+  -h,--help                   print this help
   -s,--silent                 print payloads and errors only
   --no-color                  no colours (also NO_COLOR=1)
+  --json                      one JSON object on stdout
+  --system                    the machine's own instance (pmx.service)
   --watch                     accepted for pm2's sake: a stop ends watching anyway
   --only NAMES                of a configuration file: these apps only
 
@@ -46,6 +50,24 @@ TEST_CASE("every command has help with its usage, and needs no daemon for it") {
     const std::string help = help_of(name);
     CHECK(help.find("Usage: pmx " + std::string(command.usage)) != std::string::npos);
     CHECK(full_help().find("  " + name) != std::string::npos);
+  }
+}
+
+TEST_CASE("every command is in one group of the list, every option has a text") {
+  std::map<const Command*, int> places;
+  for (const CommandGroup& group : command_groups())
+    for (const Command* command : commands_of(group)) ++places[command];
+  for (const Command& command : all_commands()) {
+    CAPTURE(command.names);
+    CHECK(places[&command] == 1);
+    CHECK_FALSE(command.summary.empty());
+    CHECK(command.usage.starts_with(names_of(command).front()));
+    for (const OptionInfo& option : options_of(command)) {
+      REQUIRE_FALSE(option.names.empty());
+      CAPTURE(option.names.front());
+      CHECK_FALSE(option.help.empty());
+      CHECK((option.value == OptionInfo::Value::none) == option.what.empty());
+    }
   }
 }
 

@@ -143,6 +143,8 @@ TEST_CASE("sorting") {
   CHECK(instances.front().name == "api");
   REQUIRE(sort_instances(instances, "memory:desc"));
   CHECK(instances.front().name == "api");
+  REQUIRE(sort_instances(instances, "restarts:desc"));
+  CHECK(instances[0].name == "worker");
   CHECK_FALSE(sort_instances(instances, "colour"));
   CHECK_FALSE(sort_instances(instances, "id:up"));
 }

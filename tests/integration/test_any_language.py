@@ -138,7 +138,7 @@ class Works(AnyLanguage):
             load.wait_ok(20)
             result = self.home.run("reload", "web", "--update-env", env={"CRASH_AT": "start", "PORT": self.port}, check=None, timeout=90)
             load.wait_ok(20)
-        self.assertEqual(result.code, 1, result)
+        self.assertEqual(result.code, 6, result)
         self.assertIn("this version is broken", result.stderr)
         self.assertEqual(self.home.pids("web"), before)
         self.assertEqual(load.failed, 0, load)

@@ -85,9 +85,9 @@ class Targets(WithApps):
         self.assertEqual(self.running(), ["api", "job", "web"])
 
     def test_pm2_command_that_pmx_has_not(self):
-        for command in ("monit", "startup"):
+        for command in ("deploy", "link"):
             ran = self.home.fails(command, code=2)
-            self.assertIn(f'pmx has no command "{command}" yet', ran.stderr)
+            self.assertIn(f'pmx has no command "{command}", which pm2 has', ran.stderr)
             self.assertNotIn("did you mean", ran.stderr)
 
     def test_unknown(self):
@@ -140,14 +140,169 @@ class ExitCodes(pmxtest.PmxTest):
         self.home.run("stop", "x")
         self.assertEqual(self.home.statuses("x"), ["stopped"])
 
-    def test_app_that_dies_at_once_is_no_failure_of_start(self):
-        self.home.run("start", testapp(), "--name", "x", "--no-autorestart", "--", "exit", "3")
+    def test_app_that_dies_at_once_is_a_failure_of_start(self):
+        """pm2 says 0 (trap 17)."""
+        self.home.json_file("a.json", {"apps": [{"name": "filed", "script": testapp(), "args": ["exit", "3"]}]})
+        program = (testapp(), "--no-autorestart", "--name")
+        for words in (("start", *program, "x", "--", "exit", "3"), ("start", "x"), ("restart", "x"), ("start", "a.json"),
+                      ("start", testapp(), "--name", "loop", "--", "exit", "3")):
+
+            def fails():  # on a busy machine "at once" may be later than pmx looks
+                failed = self.home.run(*words, check=None)
+                if failed.code == 0:
+                    self.home.run("delete", "loop", check=None)
+                return failed.code == 1 and "exit code 3" in failed.stderr
+
+            eventually(fails, 20, f"{words} fails")
         entry = self.home.wait_status("x", "stopped")[0]
         self.assertEqual(entry["pm2_env"]["exit_code"], 3)
+
+    def test_work_that_is_done_at_once_is_a_success(self):
+        self.home.run("start", testapp(), "--name", "x", "--no-autorestart", "--", "exit", "0")
+        self.home.run("start", testapp(), "--name", "y", "--stop-exit-codes", "3", "--", "exit", "3")
+        self.home.run("start", testapp(), "--name", "z", "--no-wait", "--", "exit", "3")  # nobody waited to see it
+
+    def test_codes_beyond_failure(self):
+        """What `pmx --help` lists; pm2's scripts ask for "not 0" only."""
+        self.home.fails("stop", "nope", code=3)
+        self.home.fails("start", code=3)
+        self.home.fails("ping", code=7, env={"PMX_HOME": os.path.join(self.home.root, "other")})
+        self.home.fails("start", testapp(), "--name", "slow", "--ready", "tcp:1", "--ready-timeout", "50", "--restart-delay", "10m", "--", "sleep", code=1)
+        self.home.fails("restart", "slow", code=6)
+        self.home.run("delete", "slow")
+        if os.geteuid() == 0:
+            foreign = os.path.join(self.home.root, "foreign")
+            os.mkdir(foreign)
+            os.chown(foreign, 1, 1)
+            self.home.fails("jlist", code=4, env={"PMX_HOME": foreign})
+        for words in (("scale", "x", "two"), ("stop",), ("list", "--no-such-option"), ("no-such-command",), ("start", "x.js", "--kill-timeout", "soon")):
+            self.home.fails(*words, code=2)
 
     def test_version(self):
         self.assertRegex(self.home.run("-v").stdout, r"^\d+\.\d+\.\d+\s*$")
         self.assertEqual(self.home.run("--version").stdout, self.home.run("-v").stdout)
+
+
+class JsonOfCommands(pmxtest.PmxTest):
+    """--json: one object with "schema", "command", "ok", "exit_code", "done", "warnings", "errors" on stdout, nothing else."""
+
+    def object(self, *args, check=True, **options):
+        value = json.loads(self.home.run("--json", *args, check=check, **options).out)
+        self.assertEqual(value["schema"], 1)
+        for list_ in ("done", "warnings", "errors"):
+            self.assertIsInstance(value[list_], list)
+        self.assertEqual(value["ok"], value["exit_code"] == 0)
+        return value
+
+    def test_every_command(self):
+        started = self.object("start", testapp(), "--name", "x", "--", "sleep")
+        self.assertEqual((started["command"], started["ok"]), ("start", True))
+        self.assertEqual([(one["name"], one["pm_id"], one["status"]) for one in started["done"]], [("x", 0, "online")])
+        pid = started["done"][0]["pid"]
+        self.assertEqual(self.object("list")["instances"][0]["pid"], pid)
+        self.assertEqual(self.object("ls")["command"], "list")
+        self.assertEqual(self.object("describe", "x")["instances"][0]["name"], "x")
+        self.assertEqual(self.object("prettylist")["instances"][0]["name"], "x")
+        self.assertEqual(self.object("id", "x")["ids"], [0])
+        self.assertEqual(self.object("pid", "x")["pids"], [pid])
+        self.assertEqual(self.object("env", "0", env={"A": "b"})["env"]["name"], "x")
+        self.assertEqual(self.object("ping")["daemon"]["daemon_pid"], self.home.daemon_pid)
+        self.assertEqual(self.object("scale", "x", "2")["added"], [1])
+        self.assertEqual(len(self.object("reload", "x")["done"]), 2)
+        for words in (("reset", "x"), ("sendSignal", "SIGCONT", "x"), ("flush",), ("reloadLogs",), ("save",), ("restart", "x"), ("stop", "x"), ("resurrect",),
+                      ("update",), ("delete", "x")):
+            with self.subTest(command=words[0]):
+                self.assertEqual(self.object(*words)["command"], words[0])
+        file = self.home.json_file("a.json", {"apps": [{"name": "a", "script": testapp(), "args": ["sleep"]}]})
+        self.assertEqual(self.object("plan", file)["apps"][0]["action"], "start")
+        self.assertEqual([one["name"] for one in self.object("apply", file)["done"]], ["a"])
+        self.assertEqual(json.loads(self.home.run("jlist", "--json").out)[0]["name"], "a")  # pm2's array, always
+        self.assertEqual(self.object("kill")["command"], "kill")
+
+    def test_errors(self):
+        value = self.object("stop", "nope", check=3)
+        self.assertEqual((value["command"], value["exit_code"], value["errors"][0]["kind"]), ("stop", 3, "not_found"))
+        self.assertIn("nope", value["errors"][0]["message"])
+        self.assertEqual(self.object("stop", check=2)["errors"][0]["kind"], "invalid_request")
+        self.assertEqual(self.object("stop", "--nope", check=2)["errors"][0]["kind"], "usage")
+        self.assertEqual(self.object("no-such-command", check=2)["errors"][0]["kind"], "usage")
+        missing = self.object("start", "missing.js", check=1)
+        self.assertIn("missing.js", missing["errors"][0]["message"])
+        self.assertEqual(self.object("logs", "nope", "--nostream", check=3)["errors"][0]["kind"], "not_found")
+        self.assertIn("nope", self.home.run("stop", "nope", "--json", check=3).stderr)  # people read it there
+
+    def test_silent(self):
+        self.assertEqual(self.home.run("start", testapp(), "--name", "x", "-s", "--", "sleep").out, b"")
+        self.assertEqual(self.home.run("-s", "stop", "x").out, b"")
+        self.assertTrue(json.loads(self.home.run("-s", "list", "--json").out)["instances"])
+        self.assertTrue(json.loads(self.home.run("-s", "jlist").out))
+
+    def test_prettylist(self):
+        self.home.run("start", testapp(), "--name", "it's", "--", "sleep")
+        text = self.home.run("prettylist").stdout
+        self.assertTrue(text.startswith("[\n  {\n") and text.endswith("  }\n]"), text)
+        self.assertIn('name: "it\'s"', text)
+        self.assertIn("args: [ 'sleep' ]", text)
+        self.home.run("delete", "all")
+        self.assertEqual(self.home.run("prettylist").stdout, "[]")
+
+
+class Settings(pmxtest.PmxTest):
+    """Options of restart, reload and start NAME change the settings of the one app that is named."""
+
+    def setUp(self):
+        super().setUp()
+        self.home.run("start", testapp(), "--name", "x", "--", "sleep")
+
+    def env(self, name="x"):
+        return self.home.one(name)["pm2_env"]
+
+    def test_changes(self):
+        pid = self.home.one("x")["pid"]
+        changed = self.home.run("restart", "x", "--kill-timeout", "3000", "--max-memory-restart", "300M", "--namespace", "n", "--cron-restart", "0 4 * * *")
+        self.assertIn("kill_timeout", changed.stdout)
+        env = self.env()
+        self.assertEqual((env["kill_timeout"], env["max_memory_restart"], env["namespace"], env["cron_restart"]), (3000, 300 << 20, "n", "0 4 * * *"))
+        self.assertEqual(env["restart_time"], 1)
+        self.assertNotEqual(self.home.one("x")["pid"], pid)
+        self.home.run("restart", "x", "--cron-restart", "0", "--", "state")
+        env = self.env()
+        self.assertFalse(env.get("cron_restart"))
+        self.assertEqual((env["args"], env["kill_timeout"]), (["state"], 3000))
+        self.home.run("reload", "0", "--no-autorestart")
+        self.assertFalse(self.env()["autorestart"])
+        self.home.run("stop", "x")
+        self.home.run("start", "x", "--max-restarts", "5")
+        self.assertEqual((self.env()["max_restarts"], self.env()["status"]), (5, "online"))
+        self.home.run("restart", "x", "-i", "2")
+        self.assertEqual(len(self.home.wait_status("x", "online", count=2)), 2)
+
+    def test_watch_toggles(self):
+        self.home.run("restart", "x", "--watch")
+        self.assertTrue(self.env()["watch"])
+        self.home.run("restart", "x", "--watch")
+        self.assertFalse(self.env()["watch"])
+
+    def test_update_env(self):
+        self.home.run("restart", "x", "--update-env", "--kill-timeout", "2000", env={"NEW": "yes"})
+        self.assertEqual((self.env()["env"].get("NEW"), self.env()["kill_timeout"]), ("yes", 2000))
+
+    def test_of_one_app_only(self):
+        """pm2 changes every target, names included (trap 10)."""
+        self.home.run("start", testapp(), "--name", "y", "--", "sleep")
+        before = [(entry["name"], entry["pid"], entry["pm2_env"]["namespace"]) for entry in self.home.jlist()]
+        for words in (("restart", "all", "--namespace", "n"), ("restart", "x", "y", "--kill-timeout", "1"), ("reload", "/./", "--time"), ("restart", "all", "--name", "z"),
+                      ("start", "all", "--namespace", "n"), ("restart", "x", "--name", "z"), ("restart", "x", "--env", "production")):
+            self.home.fails(*words, code=2)
+        self.home.fails("restart", "nope", "--kill-timeout", "1", code=3)
+        self.assertEqual([(entry["name"], entry["pid"], entry["pm2_env"]["namespace"]) for entry in self.home.jlist()], before)
+
+    def test_nothing_is_changed_by_a_bad_value(self):
+        pid = self.home.one("x")["pid"]
+        self.home.fails("restart", "x", "--kill-timeout", "soon", code=2)
+        self.home.fails("restart", "x", "--cron-restart", "nonsense")
+        self.home.fails("restart", "x", "--interpreter", "no-such-program")
+        self.assertEqual(self.home.one("x")["pid"], pid)
 
 
 class Actions(pmxtest.PmxTest):

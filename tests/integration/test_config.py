@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -104,6 +105,135 @@ class JavaScriptFiles(pmxtest.PmxTest):
     def test_without_node(self):
         self.home.file("x.config.js", "module.exports = []")
         self.assertIn("there is no node on PATH", self.home.fails("start", "x.config.js", env={"PATH": "/nonexistent"}).stderr)
+
+
+class Formats(pmxtest.PmxTest):
+    def test_yaml(self):
+        self.home.file("apps.yaml", f"""
+            defaults: &defaults
+              script: {testapp()}
+              args: [sleep]
+              kill_timeout: 2s
+              env: {{VERSION: 1.10, ON: yes, MODE: 027}}
+            apps:
+              - <<: *defaults
+                name: a
+              - <<: *defaults
+                name: b
+                kill_timeout: 900
+            """)
+        self.home.run("start", "apps.yaml")
+        entries = {entry["name"]: entry["pm2_env"] for entry in self.home.jlist()}
+        self.assertEqual((entries["a"]["kill_timeout"], entries["b"]["kill_timeout"]), (2000, 900))
+        self.assertEqual({name: entries["a"]["env"][name] for name in ("VERSION", "ON", "MODE")}, {"VERSION": "1.10", "ON": "yes", "MODE": "027"})
+        self.assertIn("Nothing to do", self.home.run("apply", "apps.yaml").stdout)
+        self.home.run("stop", "apps.yaml", "--only", "b")
+        self.assertEqual(sorted(self.home.statuses()), ["online", "stopped"])
+
+    def test_toml(self):
+        """pm2's trap 26: it runs such a file as a script."""
+        self.home.file("ecosystem.toml", f"""
+[[apps]]
+name = "a"
+script = "{testapp()}"
+args = ["sleep"]
+max_memory_restart = "200M"
+[apps.env]
+PORT = 80
+""")
+        self.home.run("start")
+        entry = self.home.one("a")["pm2_env"]
+        self.assertEqual((entry["max_memory_restart"], entry["PORT"]), (200 << 20, "80"))
+
+    def test_package_json(self):
+        for name, section in (("one", {"pm2": {"apps": [{"script": testapp(), "name": "one", "args": "sleep"}]}}), ("two", {"apps": [{"script": testapp(), "name": "two", "args": "sleep"}]}),
+                              ("three", {"pm2": [{"script": testapp(), "name": "three", "args": "sleep"}]})):
+            self.home.json_file("package.json", {"name": "pkg", "version": "1.2.3", "scripts": {"x": "y"}, **section})
+            self.home.run("start", "package.json")
+            self.home.wait_status(name, "online")
+        self.home.json_file("package.json", {"name": "pkg", "scripts": {"start": "node ."}})
+        self.assertIn("there are no apps in it", self.home.fails("start", "package.json").stderr)
+
+    def test_standard_input(self):
+        def pmx(text, *args):
+            return subprocess.run(self.home.command(*args), input=text.encode(), cwd=self.home.work, env=self.home.environment(), capture_output=True, timeout=30)
+
+        app = {"name": "json", "script": testapp(), "args": ["sleep"]}
+        self.assertEqual(pmx(json.dumps({"apps": [app]}), "start", "-").returncode, 0)
+        self.assertEqual(pmx(f"# YAML\napps:\n- name: yaml\n  script: {testapp()}\n  args: [sleep]\n", "start", "-").returncode, 0)
+        self.assertEqual(sorted(entry["name"] for entry in self.home.jlist()), ["json", "yaml"])
+        result = pmx("apps: [", "start", "-")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"standard input:1:", result.stderr)
+        self.assertEqual(pmx("apps:\n- name: yaml\n  script: x\n", "stop", "-").returncode, 0)
+        self.assertEqual(self.home.statuses("yaml"), ["stopped"])
+
+
+class Tools(pmxtest.PmxTest):
+    def test_validate(self):
+        self.home.file("bad.yaml", "apps:\n- name: web\n  script: nowhere.js\n  kill_timeot: 5\n- name: api\n  instances: many\n")
+        result = self.home.fails("validate", "bad.yaml")
+        for text in ('bad.yaml:4: app "web": key "kill_timeot" is not known, ignored (did you mean "kill_timeout"?)', 'bad.yaml:6: app "api": key "instances": expected a number',
+                     'bad.yaml:5: app "api": key "script" is missing', "nowhere.js does not exist"):
+            self.assertIn(text, result.stderr)
+        report = json.loads(self.home.run("validate", "bad.yaml", "--json", check=1).out)
+        self.assertEqual((report["schema"], report["valid"], report["apps"]), (1, False, ["web", "api"]))
+        self.assertEqual([(one["level"], one["line"], one["key"]) for one in report["findings"] if one["key"] == "kill_timeot"], [("warning", 4, "kill_timeot")])
+        self.assertEqual([one["suggestion"] for one in report["findings"] if one["key"] == "kill_timeot"], ["kill_timeout"])
+        self.home.file("broken.toml", "apps = [\n")
+        self.assertIn("broken.toml:", self.home.fails("validate", "broken.toml").stderr)
+        self.assertIn("none.json does not exist", self.home.fails("validate", "none.json").stderr)
+        self.home.json_file("good.json", {"apps": [{"name": "a", "script": testapp()}]})
+        self.assertIn("good.json is valid: 1 app", self.home.run("validate", "good.json").stdout)
+        self.assertTrue(json.loads(self.home.run("validate", "good.json", "--json").out)["valid"])
+        self.assertEqual(self.home.daemons(), [])
+
+    def test_init(self):
+        self.home.file("app.js", "setInterval(() => {}, 1000);\n")
+        for words in ((), ("simple",)):
+            path = os.path.join(self.home.work, "ecosystem.config.js")
+            self.home.run("init", *words)
+            self.home.run("validate", "ecosystem.config.js")
+            with open(path) as file:
+                text = file.read()
+            self.assertIn("is there already", self.home.fails("ecosystem").stderr)
+            with open(path) as file:
+                self.assertEqual(file.read(), text)
+            self.home.run("start", "--env", "production", *(() if words == () else ("--only", "app")), check=None)
+            self.home.wait_status("app", "online")
+            os.unlink(path)
+        self.home.fails("init", "nonsense", code=2)
+
+    def test_export(self):
+        self.home.file("v.env", "A=1\n")
+        port = pmxtest.free_port()
+        self.home.json_file("apps.json", {"apps": [
+            {"name": "web", "script": fixture("server.js"), "instances": 2, "exec_mode": "cluster", "env": {"PORT": port, "API_TOKEN": "hunter2"}, "env_file": "v.env"},
+            {"name": "job", "script": testapp(), "args": ["exit", "0"], "type": "job", "schedule": "0 3 * * *"}]})
+        self.home.run("start", "apps.json")
+        self.home.run("start", testapp(), "--name", "line", "--max-restarts", "3", "--", "sleep")
+        self.home.run("start", "sleep 1000; echo $0", "--name", "shell")
+        self.home.run("start", fixture("ignore_sigint.py"), "--name", "python", "--kill-timeout", "300")
+        pids = sorted(entry.get("pid", 0) for entry in self.home.jlist())
+        for name, options in (("out.json", ()), ("out.yaml", ("--yaml",))):
+            result = self.home.run("export", *options)
+            self.assertNotIn("hunter2", result.stdout)
+            self.home.file(name, result.out)
+            self.home.run("validate", name, env={"API_TOKEN": "hunter2"})
+            self.assertEqual({app["action"] for app in json.loads(self.home.run("plan", name, "--json", env={"API_TOKEN": "hunter2"}).out)["apps"]}, {"none"})
+            self.assertIn("Nothing to do", self.home.run("apply", name, env={"API_TOKEN": "hunter2"}).stdout)
+        self.assertEqual(sorted(entry.get("pid", 0) for entry in self.home.jlist()), pids)
+        self.assertEqual([app["name"] for app in json.loads(self.home.run("export", "line", "python").out)["apps"]], ["line", "python"])
+        self.home.fails("export", "nobody")
+        # What has been adopted by a file goes when it leaves the file.
+        self.home.json_file("out.yaml", {"apps": []})
+        self.home.run("apply", "out.yaml", "--prune")
+        self.assertEqual(self.home.jlist(), [])
+
+    def test_schema(self):
+        schema = json.loads(self.home.run("schema").out)
+        self.assertIn("kill_timeout", schema["$defs"]["app"]["properties"])
+        self.assertEqual(self.home.daemons(), [])
 
 
 class BadFiles(pmxtest.PmxTest):

@@ -89,7 +89,7 @@ class Start(DependencyTest):
         self.assertNotIn("api begin", self.seen())
         self.home.run("restart", "migrate", check=None)
         self.home.run("delete", "all")
-        self.home.run("start", self.write(self.app("api", ["migrate:completed"]), self.job("migrate", 3)))
+        self.home.run("start", self.write(self.app("api", ["migrate:completed"]), self.job("migrate", 3)), check=None)
 
     def test_healthy(self):
         port = pmxtest.free_port()

@@ -68,7 +68,7 @@ class Fleet(pmxtest.PmxTest):
         self.home.run("list")
         daemon, keeper = self.home.daemon_pid, self.home.keeper_pid
         for round_number in range(2):
-            self.home.run("start", testapp(), "--name", "bad", "-i", "4", "-x", "--", "exit", "1")
+            self.home.run("start", testapp(), "--name", "bad", "-i", "4", "-x", "--", "exit", "1", check=None)
             self.home.wait_status("bad", "errored", 40, count=4)
             self.home.run("delete", "bad")
             now = (pmxtest.fd_count(daemon), pmxtest.fd_count(keeper))

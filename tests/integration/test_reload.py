@@ -151,7 +151,7 @@ class DaemonDies(Case):
                     self.assertIn("(", client.stderr.readline())
                 os.kill(daemon, signal.SIGKILL)
                 _, said = client.communicate(timeout=60)
-                self.assertEqual(client.returncode, 1, said)
+                self.assertEqual(client.returncode, 7, said)
                 self.home.wait_status("web", "online", 30, count=4)
                 eventually(lambda: len(self.nodes()) == 4, 40, "four processes")
                 self.assertEqual([entry["pm_id"] for entry in self.home.instances("web")], ids)
@@ -194,7 +194,7 @@ class AtOnce(Case):
         self.assertIn("starting", client.stderr.readline())
         self.home.run("stop", "web", timeout=60)
         _, said = client.communicate(timeout=60)
-        self.assertEqual(client.returncode, 1, said)
+        self.assertEqual(client.returncode, 6, said)
         self.assertIn("cancelled: the app is being stopped", said)
         self.only([])
 

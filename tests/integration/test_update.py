@@ -101,7 +101,7 @@ class Unit(pmxtest.PmxTest):
         self.assertEqual(self.home.daemons(), [])
 
     def test_wrong_word(self):
-        self.assertIn("run or stop", self.home.fails("unit", "walk", code=2).stderr)
+        self.assertIn("run, start or stop", self.home.fails("unit", "walk", code=2).stderr)
 
     def test_systemd_that_does_not_answer(self):
         self.assertIn("cannot tell systemd", self.home.fails("unit", "run", env={"NOTIFY_SOCKET": "/nowhere/notify"}).stderr)

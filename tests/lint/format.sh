@@ -15,7 +15,7 @@ if [ "$found" != "$wanted" ]; then
   exit 77
 fi
 # Only the files; what is to change in them, clang-format -i does.
-wrong=$(find common daemon cli tests -name '*.h' -o -name '*.cpp' | sort | xargs clang-format --dry-run 2>&1 |
+wrong=$(find common daemon cli serve tests -name '*.h' -o -name '*.cpp' | sort | xargs clang-format --dry-run 2>&1 |
   sed -n 's/^\([^: ]*\):[0-9]*:[0-9]*: warning:.*/\1/p' | sort -u)
 if [ -n "$wrong" ]; then
   # shellcheck disable=SC2086  # on one line

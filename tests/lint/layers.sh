@@ -20,7 +20,7 @@ may() {
     allowed="$allowed|$prefix/"
   done
   # A name without a slash lies beside the file; generated/ is build_info.h.
-  includes "$directory" | grep -E '"(common|daemon|cli|tests)/|\.\./' | grep -vE "\"($allowed)" |
+  includes "$directory" | grep -E '"(common|daemon|cli|serve|tests)/|\.\./' | grep -vE "\"($allowed)" |
     sed "s|\$|    <- $directory may only include: $directory $*|" >>"$wrong" || :
 }
 
@@ -44,6 +44,7 @@ may daemon/cluster common/base common/model common/sys daemon/ports daemon/shim
 # The control server opens its own socket.
 may daemon/control common/base common/model common/protocol common/sys daemon/policy daemon/ports daemon/runtime
 may cli common
+may serve common/base
 
 never common/model JSON 'nlohmann/'
 never common/base JSON 'nlohmann/'
@@ -61,6 +62,10 @@ for directory in common daemon cli; do
     grep -v '^daemon/runtime/async\.h:' |
     sed 's|$|    <- asio::experimental only in daemon/runtime/async.h|' >>"$wrong" || :
 done
+
+# One program has a screen; what is on it is made without a terminal.
+includes cli | grep -E '<(curses|term)\.h>' | grep -v '^cli/monit/terminal' |
+  sed 's|$|    <- ncurses only in cli/monit/terminal*|' >>"$wrong" || :
 
 if [ -s "$wrong" ]; then
   cat "$wrong"

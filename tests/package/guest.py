@@ -19,17 +19,25 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 class Instance:
     """One pmx: who runs it, where its home is, by which unit it comes back."""
 
-    def __init__(self, user, home, unit, port):
-        self.user, self.home, self.unit, self.port = user, home, unit, port
+    def __init__(self, user, home, unit, port, of_user_manager=False):
+        self.user, self.home, self.unit, self.port, self.of_user_manager = user, home, unit, port, of_user_manager
 
     def pmx(self, *words, fails=False, **env):
         """The command as that user types it."""
+        return self.call("pmx", *words, fails=fails, PMX_HOME=self.home, **env)
+
+    def call(self, *words, fails=False, groups=(), **env):
         account = pwd.getpwnam(self.user)
-        given = {"PATH": PATH, "HOME": account.pw_dir, "LC_ALL": "C.UTF-8", "PMX_HOME": self.home, **env}
-        done = subprocess.run(["pmx", *words], user=account.pw_uid, group=account.pw_gid, extra_groups=[], env=given, cwd="/",
+        given = {"PATH": PATH, "HOME": account.pw_dir, "LC_ALL": "C.UTF-8", "XDG_RUNTIME_DIR": f"/run/user/{account.pw_uid}", **env}
+        done = subprocess.run(words, user=account.pw_uid, group=account.pw_gid, extra_groups=groups, env=given, cwd="/",
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
-        assert fails or done.returncode == 0, f"{self.user}: pmx {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}"
-        return done.stdout
+        assert fails or done.returncode == 0, f"{self.user}: {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout + (done.stderr if fails else "")
+
+    def systemctl(self, *words, fails=False):
+        if self.of_user_manager:
+            return self.call("systemctl", "--user", *words, self.unit, fails=fails)
+        return run("systemctl", *words, self.unit, fails=fails)
 
     def apps(self):
         return sorted(json.loads(self.pmx("jlist")), key=lambda app: app["pm_id"])
@@ -48,7 +56,8 @@ class Instance:
 def instances():
     return [Instance("root", "/root/.pmx", "pmx@root.service", 8001),
             Instance("pmx", "/var/lib/pmx", "pmx.service", 8002),
-            Instance("alice", "/home/alice/.pmx", "pmx@alice.service", 8003)]
+            Instance("alice", "/home/alice/.pmx", "pmx@alice.service", 8003),
+            Instance("bob", "/home/bob/.pmx", "pmx.service", 8004, of_user_manager=True)]
 
 
 def run(*words, fails=False):
@@ -95,7 +104,8 @@ def step_install(package):
         assert not said, said
     assert run("systemctl", "is-enabled", "pmx.service", fails=True).strip() == "disabled"
     home = os.stat("/var/lib/pmx")
-    assert (home.st_uid, home.st_mode & 0o777) == (pwd.getpwnam("pmx").pw_uid, 0o700), home
+    assert (home.st_uid, home.st_mode & 0o777) == (pwd.getpwnam("pmx").pw_uid, 0o710), home
+    assert "the system instance does not run" in run("pmx", "--system", "list", fails=True)
     security = run("systemd-analyze", "security", "pmx.service", "--no-pager").splitlines()[-1]
     warnings = run("man", "--warnings", "pmx", fails=True) if os.path.exists("/usr/bin/man") else ""
     assert not warnings.startswith("man:"), warnings
@@ -103,10 +113,19 @@ def step_install(package):
 
 
 def step_start():
-    run("useradd", "--create-home", "alice")
+    for user in ("alice", "bob"):
+        run("useradd", "--create-home", user)
+    root, system, alice, bob = instances()
+    # Each way in which people do it.
+    assert "systemctl start pmx@root.service" in root.call("pmx", "startup")
+    system.systemctl("enable", "--now")
+    assert alice.call("pmx", "startup", fails=True).startswith("sudo /usr/lib/pmx/pmx startup systemd -u alice --hp /home/alice\n")
+    run("pmx", "startup", "systemd", "-u", "alice", "--hp", "/home/alice")
+    run("loginctl", "enable-linger", "bob")
+    eventually(lambda: bob.call("systemctl", "--user", "is-system-running", "--wait", fails=True).strip() == "running", 30, "bob's systemd runs")
+    bob.call("pmx", "startup", "--user")
     states = {}
     for instance in instances():
-        run("systemctl", "enable", "--now", instance.unit)
         instance.pmx("start", "sleep 100001", "--name", "gone")
         instance.pmx("start", fixture("http_any.py"), "--name", "web", "-i", "2", PORT=str(instance.port))
         instance.pmx("start", "sleep 100002", "--name", "sleeper")
@@ -130,17 +149,17 @@ def step_units():
         before = [instance.runs() for instance in instances()]
         daemons = [instance.ping()["daemon_pid"] for instance in instances()]
         for instance in instances():
-            run("systemctl", verb, instance.unit)
+            instance.systemctl(verb)
         assert [instance.runs() for instance in instances()] == before, f"{verb} has touched apps"
         assert not set(daemons) & {instance.ping()["daemon_pid"] for instance in instances()}, "the daemons are the same"
         good(f"systemctl {verb}: new daemons, the same processes")
 
     for instance in instances():
         pids = [pid for pid, _ in instance.runs().values()]
-        run("systemctl", "stop", instance.unit)
+        instance.systemctl("stop")
         assert not any(process_alive(pid) for pid in pids), "apps survive systemctl stop"
-        assert run("systemctl", "is-failed", instance.unit, fails=True).strip() == "inactive"
-        run("systemctl", "start", instance.unit)
+        assert instance.systemctl("is-failed", fails=True).strip() == "inactive"
+        instance.systemctl("start")
     as_expected(states, "back after stop and start")
     good("systemctl stop ends the apps, start brings them back")
 
@@ -148,7 +167,7 @@ def step_units():
     before = system.runs()
     victim = min(before)
     os.kill(before[victim][0], signal.SIGKILL)
-    eventually(lambda: len(system.runs()) == len(before) and system.runs()[victim] != before[victim], 15, "the killed app is back")
+    eventually(lambda: system.runs().get(victim, before[victim]) != before[victim], 15, "the killed app is back")
     after = system.runs()
     assert {key: value for key, value in after.items() if key != victim} == {key: value for key, value in before.items() if key != victim}
     good("kill -9 of one app: the others keep their processes")
@@ -170,12 +189,75 @@ def step_units():
         good(f"kill -9 of {what}: served again, the same processes")
 
 
+def step_system():
+    """The system's instance: files in /etc/pmx, and who may command it."""
+    system, alice = instances()[1:3]
+    others = {pid for pid, _ in system.runs().values()}
+
+    def write(name, text):
+        with open(f"/etc/pmx/{name}", "w", encoding="utf-8") as file:
+            file.write(text)
+    write("10-etc.json", json.dumps({"apps": [{"name": name, "script": "sleep 100004"} for name in ("of-etc", "rests-of-etc", "goes")]}))
+    write("20-broken.json", '{"apps": [')
+    run("systemctl", "reload", "pmx.service", fails=True)
+    eventually(lambda: {"of-etc", "goes"} <= {app["name"] for app in system.apps()}, 10, "the file that is well counts")
+    assert "20-broken.json" in run("journalctl", "--boot", "--unit=pmx.service")
+    os.unlink("/etc/pmx/20-broken.json")
+    write("10-etc.json", json.dumps({"apps": [{"name": name, "script": "sleep 100004"} for name in ("of-etc", "rests-of-etc")]}))
+    run("systemctl", "reload", "pmx.service")
+    names = [app["name"] for app in system.apps()]
+    assert "of-etc" in names and "goes" not in names, names
+    run("pmx", "--system", "stop", "rests-of-etc")
+    run("systemctl", "reload", "pmx.service")
+    assert "stopped" in [app["pm2_env"]["status"] for app in system.apps() if app["name"] == "rests-of-etc"]
+    assert others <= {pid for pid, _ in system.runs().values()}, "other apps were touched"
+    assert "for root and members of the group pmx" in alice.call("pmx", "--system", "jlist", fails=True)
+    group = pwd.getpwnam("pmx").pw_gid
+    assert "of-etc" in alice.call("pmx", "--system", "jlist", groups=(group,))
+    states = expected()
+    states["pmx"] = system.states()
+    with open(EXPECTED, "w", encoding="utf-8") as file:
+        json.dump(states, file)
+    good(f"/etc/pmx is followed, a broken file is told; root and the group pmx may command: {states['pmx']}")
+
+
+def step_watchdog():
+    """A daemon that hangs is replaced, without a restart of the unit; so is a stand-in that hangs."""
+    system = instances()[1]
+    drop_in = "/run/systemd/system/pmx.service.d/watchdog.conf"
+    os.makedirs(os.path.dirname(drop_in))
+    with open(drop_in, "w", encoding="utf-8") as file:
+        file.write("[Service]\nWatchdogSec=6\n")
+    run("systemctl", "daemon-reload")
+    run("systemctl", "restart", system.unit)
+    before, daemon = system.runs(), system.ping()["daemon_pid"]
+
+    def main_pid():
+        return int(run("systemctl", "show", "--property=MainPID", "--value", system.unit))
+
+    def served_again():
+        assert not process_alive(daemon)
+        return system.ping()["daemon_pid"] != daemon
+    stand_in = main_pid()
+    os.kill(daemon, signal.SIGSTOP)
+    eventually(served_again, 30, "the daemon that hangs is replaced")
+    assert (system.runs(), main_pid()) == (before, stand_in), "apps or the unit were restarted"
+    os.kill(stand_in, signal.SIGSTOP)
+    eventually(lambda: main_pid() not in (0, stand_in) and system.systemctl("is-active", fails=True).strip() == "active", 30,
+               "the stand-in that hangs is replaced")
+    assert system.runs() == before, "apps were restarted"
+    os.unlink(drop_in)
+    run("systemctl", "daemon-reload")
+    good("watchdog: a daemon that hangs is replaced, and a stand-in that hangs; the same processes")
+
+
 def step_after_boot():
     as_expected(expected(), "the same apps after a reboot")
     for instance in instances():
-        assert run("systemctl", "is-active", instance.unit).strip() == "active"
+        assert instance.systemctl("is-active").strip() == "active"
+        instance.pmx("doctor", "--boot")
     no_errors_in_journal()
-    good("the same apps, ids and states; no errors in the journal")
+    good("the same apps, ids and states; no errors in the journal; doctor --boot finds no fault")
 
 
 def step_upgrade(package, version):
@@ -208,7 +290,7 @@ def step_remove(package):
     assert not left, run("ps", "-fp", ",".join(map(str, left)), fails=True)
     run("apt-get", "install", "-y", package)
     for instance in instances():
-        run("systemctl", "start", instance.unit)
+        instance.systemctl("start")
     as_expected(expected(), "back after remove and install")
     good("removed: nothing runs; installed again: everything is back")
 
@@ -216,7 +298,8 @@ def step_remove(package):
 def step_purge():
     run("apt-get", "purge", "-y", "pmx")
     left = run("find", "/", "-xdev", "-name", "*pmx*", "-not", "-path", "/opt/pmx-tests*", "-not", "-path", "/proc/*",
-               "-not", "-path", "/sys/*", "-not", "-path", "/home/alice/.pmx*", "-not", "-path", "/root/.pmx*").split()
+               "-not", "-path", "/sys/*", "-not", "-path", "/home/*", "-not", "-path", "/root/.pmx*", "-not", "-path", "/etc/pmx*").split()
+    assert os.listdir("/etc/pmx") == ["10-etc.json"], "the administrator's files are gone"
     assert not left, left
     assert os.path.exists("/home/alice/.pmx/pmx.db"), "a user's own files are gone"
     left = [entry for entry in os.listdir("/proc") if entry.isdigit() and "/usr/lib/pmx/" in program(entry)]

@@ -99,6 +99,7 @@ class FakeSpawner final : public Spawner {
   explicit FakeSpawner(FakeWorld& world) : world_(world) {}
 
   std::optional<SpawnError> next_error;  // of every spawn while it is set
+  InputResult next_input = InputResult::taken;
   std::vector<SpawnRequest> requests;
 
   void on_exit(std::function<void(const ProcessExit&)> handler) override {
@@ -110,6 +111,10 @@ class FakeSpawner final : public Spawner {
     world_.note_down("spawn", request.run);
     world_.notes[request.run] = request.note;
     return world_.add_process(request.run, request.env.at("PMX_TOKEN"));
+  }
+  InputResult write_input(RunId run, std::string_view bytes) override {
+    world_.note_down(fmt::format("input {}", bytes), run);
+    return next_input;
   }
   void remember(RunId run, const std::string& note) override { world_.notes[run] = note; }
   void forget(RunId run) override { world_.forgotten.insert(run); }
@@ -204,6 +209,9 @@ class FakeLogSink final : public LogSink {
   void truncate(std::vector<std::string>, Done done) override {
     asio::post(world_.io, std::move(done));
   }
+  void rotate(std::vector<std::string> paths) override {
+    for (const std::string& path : paths) world_.journal.push_back("rotate " + path);
+  }
   void reopen(Done done) override { asio::post(world_.io, std::move(done)); }
   void release_drains() {
     hold_drains = false;
@@ -273,6 +281,10 @@ class FakeChannel final : public WorkerChannel {
     const auto handler = events_.on_message;
     handler(json);
   }
+  void tell(AppMessage message) {
+    const auto handler = events_.on_app_message;
+    handler(std::move(message));
+  }
   void close() {
     closed_ = true;
     const auto handler = events_.on_closed;
@@ -281,6 +293,11 @@ class FakeChannel final : public WorkerChannel {
 
   bool send_message(std::string_view json) override {
     world_.note_down(fmt::format("message {}", json), run_);
+    return !closed_;
+  }
+  bool request_action(std::string_view action, const std::optional<std::string>& param,
+                      std::string_view) override {
+    world_.note_down(fmt::format("action {} {}", action, param.value_or("-")), run_);
     return !closed_;
   }
   bool disconnect() override {

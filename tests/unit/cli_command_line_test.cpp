@@ -4,6 +4,7 @@
 
 #include "cli/arguments.h"
 #include "cli/command_line.h"
+#include "cli/command_options.h"
 #include "common/base/error.h"
 #include "common/base/text.h"
 
@@ -12,11 +13,7 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-bool known(const std::string& word) {
-  return word == "start" || word == "stop" || word == "logs" || word == "scale";
-}
-
-CommandLine split(const Words& words) { return split_command_line(words, known); }
+CommandLine split(const Words& words) { return split_command_line(words, vocabulary()); }
 
 TEST_CASE("the command stands anywhere between the options") {
   CHECK(split({"start", "app.js", "-n", "web"}).command == "start");
@@ -27,6 +24,9 @@ TEST_CASE("the command stands anywhere between the options") {
   CHECK(split({"--err", "logs"}).command == "logs");
   CHECK(split({"--err", "e.log", "start", "app.js"}).command == "start");
   CHECK(split({"-i", "-1", "start", "app.js"}).command == "start");
+  CHECK(split({"--balance", "rr", "start", "app.js"}).command == "start");
+  CHECK(split({"--watch", "start", "app.js"}).command == "start");
+  CHECK(split({"--no-such", "start"}).command == "start");
   CHECK(split({"--version"}).command.empty());
   CHECK(split({"no-such"}).command == "no-such");
   CHECK(split({}).command.empty());
@@ -114,6 +114,19 @@ TEST_CASE("mistakes say what is wrong and what was meant") {
   CHECK(message({"a", "-i", "many"}) != "");
   CHECK(message({"a", "-i"}) != "");
   CHECK_THROWS_AS(parse({"--help"}), HelpRequested);
+}
+
+TEST_CASE("what an option does with the next word, told by the commands themselves") {
+  const auto takes_value = vocabulary().takes_value;
+  CHECK(takes_value("--name") == TakesValue::always);
+  CHECK(takes_value("-n") == TakesValue::always);
+  CHECK(takes_value("--force") == TakesValue::never);
+  CHECK(takes_value("--watch") == TakesValue::never);
+  CHECK(takes_value("--silent") == TakesValue::never);
+  CHECK(takes_value("--err") == TakesValue::sometimes);
+  CHECK(takes_value("--no-such") == TakesValue::never);
+  for (const OptionInfo& option : global_options())
+    for (const std::string& name : option.names) CHECK(takes_value(name) == TakesValue::never);
 }
 
 TEST_CASE("nearest") {

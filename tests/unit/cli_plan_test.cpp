@@ -63,6 +63,53 @@ TEST_CASE("what does not run is started, too") {
   CHECK(step.why == "it is stopped");
 }
 
+TEST_CASE("what is not to be started stays as it is") {
+  AppSpec wanted = app("web");
+  wanted.autostart = false;
+  const PlanStep none = plan_one(wanted, running(wanted, InstanceState::stopped));
+  CHECK(none.action == Action::none);
+  CHECK(none.rests);
+  CHECK_FALSE(plan_one(wanted, running(wanted)).rests);
+  AppSpec changed = wanted;
+  changed.args = {"x"};
+  CHECK(plan_one(changed, running(wanted, InstanceState::stopped)).action == Action::in_place);
+}
+
+TEST_CASE("another file takes an app over without a change") {
+  AppSpec wanted = app("web");
+  wanted.origin = "/srv/apps.json";
+  const PlanStep step = plan_one(wanted, running(app("web")));
+  CHECK(step.action == Action::none);
+  CHECK(step.adopts);
+  CHECK_FALSE(plan_one(wanted, running(wanted)).adopts);
+}
+
+TEST_CASE("another rule of what is inherited takes this shell's variables") {
+  AppSpec wanted = app("web");
+  wanted.inherit_env = {"NEW", "PORT"};
+  set_env(wanted, {{"NEW", "1"}, {"PATH", "/bin"}}, {{"PORT", "3000"}});
+  const PlanStep step = plan_one(wanted, running(app("web")));
+  CHECK(step.spec.env == Env{{"NEW", "1"}, {"PORT", "3000"}});
+  CHECK(step.action == Action::restart);
+  AppSpec later = wanted;
+  set_env(later, {{"NEW", "2"}}, {{"PORT", "3000"}});
+  CHECK(plan_one(later, running(wanted)).action == Action::none);
+}
+
+TEST_CASE("what was stopped stays so, if that is wished") {
+  const PlanWishes wishes{.update_env = false, .prune = {}, .keep_stopped = true};
+  AppSpec changed = app("web");
+  set_variable(changed, "PORT", "3001");
+  const auto stopped = running(app("web"), InstanceState::stopped);
+  CHECK(plan_one(app("web"), stopped, wishes).action == Action::none);
+  CHECK(plan_one(app("web"), stopped, wishes).why == "it is stopped, and stays so");
+  CHECK(plan_one(changed, stopped, wishes).action == Action::in_place);
+  const auto failed = running(app("web"), InstanceState::errored);
+  CHECK(plan_one(app("web"), failed, wishes).action == Action::none);
+  CHECK(plan_one(changed, failed, wishes).action == Action::restart);
+  CHECK(plan_one(changed, running(app("web")), wishes).action == Action::restart);
+}
+
 TEST_CASE("each kind of change") {
   AppSpec wanted = app("web");
   SUBCASE("in place") {
@@ -143,7 +190,10 @@ TEST_CASE("pruning: only what came from this file") {
   other.origin = "/srv/others.json";
   std::vector<InstanceStatus> present = running(old);
   for (const InstanceStatus& one : running(other)) present.push_back(one);
-  const auto plan = make_plan({}, present, {.update_env = false, .prune = "/srv/apps.json"});
+  const auto plan =
+      make_plan({}, present, {.update_env = false, .prune = [](const std::string& file) {
+                                return file == "/srv/apps.json";
+                              }});
   REQUIRE(plan.size() == 1);
   CHECK(plan[0].name == "old");
   CHECK(plan[0].action == Action::remove);
@@ -161,5 +211,5 @@ TEST_CASE("what is listed as a field is one") {
   for (const auto& [field, value] : fields.items()) {
     if (takes(field) != Takes::in_place) ++replacing;
   }
-  CHECK(replacing == 26);
+  CHECK(replacing == 29);
 }

@@ -205,6 +205,32 @@ TEST_CASE("pm2's own dump") {
   CHECK(entry.state == InstanceState::online);
 }
 
+TEST_CASE("pm2's settings among the attributes, and those that pmx has not") {
+  const std::string good = R"("pm_exec_path": "/a", "pm_cwd": "/", "exec_interpreter": "none")";
+  // As `pm2 jlist` prints it.
+  const SavedList saved = read_dump(
+      R"([{"pid": 1, "pm2_env": {"name": "a", "watch": ["lib"], "ignore_watch": ["tmp"],
+           "log_date_format": "YYYY", "log_type": "json", "uid": 1000, "gid": "www", "post_update": ["x"],
+           "disable_logs": true, "v8": false, "watch_options": {}, )" +
+      good + R"(}}, {"name": "b", "watch": true, )" + good +
+      R"(}, {"name": "m", "pmx_module": true, )" + good + "}]");
+  REQUIRE(saved.entries.size() == 2);
+  const AppSpec& spec = saved.entries[0].spec;
+  CHECK(spec.watch);
+  CHECK(spec.watch_paths == Words{"lib"});
+  CHECK(spec.ignore_watch == Words{"tmp"});
+  CHECK(spec.log_date_format == "YYYY");
+  CHECK(spec.log_type == "json");
+  CHECK(spec.limits.uid == "1000");
+  CHECK(spec.limits.gid == "www");
+  CHECK(saved.entries[0].unmapped == Words{"disable_logs", "post_update"});
+  CHECK(saved.entries[1].spec.watch);
+  CHECK(saved.entries[1].spec.watch_paths.empty());
+  CHECK(saved.entries[1].unmapped.empty());
+  REQUIRE(saved.problems.size() == 1);
+  CHECK(saved.problems[0] == "saved list: entry 2 (m): a module of pm2, which runs under pm2 only");
+}
+
 TEST_CASE("damaged lists are refused with the place") {
   const auto message = [](const std::string& text) -> std::string {
     try {
@@ -275,8 +301,8 @@ TEST_CASE("entries come from detailed statuses") {
   status.instance_number = full.instance_number;
   status.restarts = full.restarts;
   status.created_at = full.created_at;
-  status.detail =
-      InstanceStatus::Detail{full.spec, full.out_path, full.error_path, full.pid_path, "u", "", {}};
+  status.detail = InstanceStatus::Detail{
+      full.spec, full.out_path, full.error_path, full.pid_path, "u", "", {}, {}};
   check_equal(dump_entry_of(status), full);
 }
 

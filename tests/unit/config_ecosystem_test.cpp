@@ -59,6 +59,9 @@ TEST_CASE("every shape of a file") {
     CHECK(file.apps[0].current_dir == "/srv");
     CHECK(file.apps[0].environment.at("SHELL_VAR") == "1");
   }
+  CHECK(parse(R"({"name": "p", "version": "1.0.0", "scripts": {"x": "y"},
+                  "apps": [{"script": "a.js"}]})")
+            .apps.size() == 1);  // a package.json
   CHECK(parse(R"({"apps": []})").apps.empty());
   for (const char* text : {"{}", "3", R"({"name": "x"})", "null"}) {
     CAPTURE(text);
@@ -107,6 +110,22 @@ TEST_CASE("every key arrives where it belongs") {
   CHECK(spec.kill_mode == KillMode::leader);
 }
 
+TEST_CASE("logs: a file of both streams, and limits") {
+  CHECK(app(R"("log_file": true)").options.log_file == "");
+  CHECK(app(R"("log": "x.log")").options.log_file == "x.log");
+  CHECK_FALSE(app(R"("log_file": false)").options.log_file);
+  LaunchRequest without = app(R"("log_file": "x.log", "error_file": "x", "disable_logs": true)");
+  without.target = "/bin/true";
+  const AppSpec none = make_app_spec(without);
+  CHECK_FALSE(none.log_file);
+  CHECK(none.out_file == "/dev/null");
+  CHECK(none.error_file == "/dev/null");
+  const LogLimits limits = app(R"("max_log_size": "10M", "rotate_interval": "0 0 * * *",
+    "log_retain": 5, "logCompress": true, "log_when_full": "drop")")
+                               .options.log_limits;
+  CHECK(limits == LogLimits{10U << 20U, "0 0 * * *", 5, true, LogWhenFull::drop});
+}
+
 TEST_CASE("aliases, camelCase and other spellings") {
   for (const char* key : {"out_file", "outFile", "out", "output", "out_log", "outLog"}) {
     CAPTURE(key);
@@ -150,14 +169,69 @@ TEST_CASE("keys that are not known or not supported are said") {
               "\"max_restarts\"?)"});
   CHECK(warnings(R"("colour": 3)") ==
         Words{"apps.json:1: apps[0]: key \"colour\" is not known, ignored"});
-  CHECK(warnings(R"("filter_env": true)") ==
-        Words{"apps.json:1: apps[0]: key \"filter_env\" is not supported yet, ignored"});
-  CHECK(warnings(R"("filter_env": true, "namePrefix": "x")").size() == 2);
-  CHECK(warnings(R"("autostart": false)").size() == 1);
+  CHECK(
+      warnings(R"("force": true)") ==
+      Words{"apps.json:1: apps[0]: key \"force\" is ignored: a file says what there shall be once; "
+            "`pmx start -f` makes a second copy"});
+  CHECK(warnings(R"("force": true, "postUpdate": ["make"])").size() == 2);
+  CHECK(
+      warnings(R"("watch_options": {"usePolling": true, "interval": 100, "x": 1})") ==
+      Words{"apps.json:1: apps[0]: key \"watch_options\" is ignored in part: usePolling: the "
+            "kernel reports changes, nothing is polled",
+            "apps.json:1: apps[0]: key \"watch_options\" is ignored in part: x: it has no meaning "
+            "here"});
   // What is off, or of pm2's inside, is not missed.
   CHECK(warnings(R"("watch": false, "cron_restart": 0, "ignore_watch": ["x"], "time": null,
                      "autostart": true, "vizion": true, "pmx": false, "windowsHide": true)")
             .empty());
+}
+
+TEST_CASE("variables of the shell, and secrets") {
+  const auto inherited = [](const std::string& keys) { return app(keys).options.inherit_env; };
+  CHECK(inherited(R"("inherit_env": ["PATH", "LC_*"])") == Words{"PATH", "LC_*"});
+  CHECK(inherited(R"("inherit_env": "PATH HOME")") == Words{"PATH", "HOME"});
+  CHECK(inherited(R"("inherit_env": true, "filter_env": false)").empty());
+  CHECK(inherited(R"("inherit_env": [])") == Words{"!*"});
+  CHECK(inherited(R"("inherit_env": false)") == Words{"!*"});
+  CHECK(inherited(R"("filter_env": true)") == Words{"!*"});
+  CHECK(inherited(R"("filterEnv": "HOME")") == Words{"!HOME"});
+  CHECK(inherited(R"("filter_env": ["A", "B"], "inherit_env": ["X*"])") ==
+        Words{"!*A*", "!*B*", "X*"});
+  const LaunchRequest one = app(R"("env": {"A": "${SHELL_VAR}", "B": {"file": "/b"},
+      "C": {"file": "c", "x": 1}, "D": {"file": "d"}, "P": "pa$$word"},
+      "env_prod": {"A": {"file": "/run/${SHELL_VAR}"}, "D": 4}, "env_file": ".env")",
+                                "prod");
+  CHECK(one.env == Env{{"C", R"({"file":"c","x":1})"}, {"D", "4"}, {"P", "pa$$word"}});
+  CHECK(one.options.secret_files == Env{{"A", "/run/1"}, {"B", "/b"}});
+  CHECK(one.env_files == Words{".env"});
+  CHECK(problem(R"([{"script": "a", "inherit_env": ["A=1"]}])").find("expected") !=
+        std::string::npos);
+  CHECK(problem(R"([{"name": "w", "script": "a", "env": {"A": "x${NO}"}}])") ==
+        "apps.json:1: app \"w\": key \"env\": A: expected a variable NO in the environment, or "
+        "${NO:-default}");
+}
+
+TEST_CASE("names with a prefix and an environment") {
+  const LaunchRequest one =
+      app(R"("name": "web", "name_prefix": "shop", "append_env_to_name": true, "env_prod": {})",
+          "prod");
+  CHECK(one.options.name == "shop:web-prod");
+  CHECK(one.listed_name == "web");
+  CHECK(app(R"("append_env_to_name": true)").options.name == "a");
+  CHECK(problem("[{\"script\": \"a.js\"},\n{\"script\": \"b/a.js\"}]") ==
+        "apps.json:2: apps[1]: key \"name\": another app of this file has it");
+}
+
+TEST_CASE("the other keys of pm2") {
+  CHECK(app(R"("pid": "x.pid")").options.pid_file == "x.pid");
+  CHECK_FALSE(app(R"("autostart": false)").options.autostart);
+  CHECK(app(R"("execute_command": true, "exec_mode": "cluster")").exec_mode == ExecMode::fork);
+  CHECK(app(R"("source_map_support": true)").source_maps);
+  const AppSpec spec = app(R"("watch_options": {"ignored": ["a"], "followSymlinks": false,
+      "awaitWriteFinish": {"stabilityThreshold": 700}, "persistent": true}, "ignore_watch": ["b"])")
+                           .options;
+  CHECK(spec.ignore_watch == Words{"b", "a"});
+  CHECK(spec.watch_delay == Millis{700});
 }
 
 TEST_CASE("upkeep and limits") {

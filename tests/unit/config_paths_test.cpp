@@ -151,6 +151,10 @@ TEST_CASE("names of log files follow pm2") {
     CHECK(paths.pid_of(spec, 3) == "/h/pids/web-3.pid");
   }
   AppSpec spec;
+  spec.pid_file = "/run/web.pid";
+  CHECK(paths.pid_of(spec, 3) == "/run/web-3.pid");
+  spec.pid_file = "/run/web";
+  CHECK(paths.pid_of(spec, 3) == "/run/web-3");
   spec.name = "../my app_1.é";
   CHECK(paths.out_log(spec, 0) == "/h/logs/..-my-app-1.---out.log");
 }

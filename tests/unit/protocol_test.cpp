@@ -42,6 +42,12 @@ AppSpec full_spec() {
   spec.interpreter_args = {"--inspect"};
   spec.cwd = "/srv";
   spec.env = {{"A", "1"}, {"BYTES", "\x80\x01"}};
+  spec.own_env = {"A"};
+  spec.env_origin = {{"A", "/srv/.env"}};
+  spec.secret_files = {{"S", "/run/secrets/s"}};
+  spec.inherit_env = {"PATH", "!*TOKEN*"};
+  spec.pid_file = "/run/web.pid";
+  spec.autostart = false;
   spec.exec_mode = ExecMode::cluster;
   spec.instances = 4;
   spec.instances_given = true;
@@ -86,6 +92,8 @@ AppSpec full_spec() {
   spec.watch_paths = {"/srv/a b"};
   spec.ignore_watch = {"*.log"};
   spec.watch_delay = Millis{23};
+  spec.log_file = "/l";
+  spec.log_limits = {24, "0 0 * * *", 25, true, LogWhenFull::drop};
   spec.limits = {{{"nofile", "1:2"}}, -3,     "idle", "0-1", 500, "027", true, "me", "us",
                  {"a", "b"},          "150%", 31,     30,    32,  33};
   spec.job = {"0 3 * * *", Overlap::queue, CatchUp::one, Millis{34}, 35, Millis{36}};
@@ -116,8 +124,11 @@ InstanceStatus full_status() {
   status.memory_bytes = 1U << 30U;
   status.watching = true;
   status.watch_problem = "no watches left";
+  status.log_problem = "disk full";
+  status.log_dropped = 7;
+  const CustomReport custom{{{"clear", "custom", 1}}, {{"m", "1", "u", "t"}}, "{}", 1, "why"};
   status.detail = InstanceStatus::Detail{
-      full_spec(), "/o", "/e", "/p", "uuid", "cgroup /x", {"tcp 1.2.3.4:5, slots"}};
+      full_spec(), "/o", "/e", "/p", "uuid", "cgroup /x", {"tcp 1.2.3.4:5, slots"}, "/l", custom};
   return status;
 }
 
@@ -167,7 +178,8 @@ TEST_CASE("requests and responses survive") {
   reload.rollback = false;
   CHECK(round_trip(reload).parallel == 3);
   CHECK(round_trip(reload).rollback == false);
-  CHECK(round_trip(List::Request{"web", true}).detail);
+  CHECK(round_trip(List::Request{"web", true, false}).detail);
+  CHECK(round_trip(List::Request{"web", false, true}).follow);
   CHECK_FALSE(round_trip(List::Request{}).target.has_value());
   const List::Response list = round_trip(List::Response{{full_status()}});
   CHECK(list.instances.front().last_exit == full_status().last_exit);
@@ -181,6 +193,13 @@ TEST_CASE("requests and responses survive") {
   CHECK(round_trip(Scale::Request{"web", -2, true}).count == -2);
   CHECK(round_trip(Scale::Response{{4}, {1, 2}, {full_status()}}).removed.size() == 2);
   round_trip(Signal::Request{"web", "USR2"});
+  round_trip(Trigger::Request{"web", "clear", "all", Millis{7}});
+  round_trip(Trigger::Request{"web", "clear", std::nullopt, Millis{7}});
+  Trigger::Response triggered;
+  triggered.answers = {{1, "web", "shop", "{\"a\":1}", ""}, {2, "web", "shop", "", "late"}};
+  CHECK(round_trip(triggered).answers.back().error == "late");
+  CHECK(round_trip(Send::Request{"0", "\xff line\n", ""}).input == "\xff line\n");
+  round_trip(Send::Request{"0", "", "{}"});
   round_trip(Kill::Request{});
   round_trip(Kill::Response{1, 2, 3});
   round_trip(Progress{1, "web", "text"});

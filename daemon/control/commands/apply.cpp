@@ -1,3 +1,4 @@
+#include "daemon/control/first_moment.h"
 #include "daemon/control/handlers.h"
 
 namespace pmx {
@@ -16,8 +17,10 @@ awaitable<protocol::Start::Response> handle(Tag<protocol::Apply>, ControlContext
                                           const std::string& text) {
     call.progress({pm_id, name, text});
   };
+  const WallMillis begin = wall_now();
   std::vector<Supervisor::StartOutcome> outcomes = co_await context.supervisor.apply(
       std::move(changes), std::move(options), std::move(progress));
+  if (request.wait && request.autostart) co_await see_first_moment(context, outcomes, begin);
   co_return start_response(context.supervisor, std::move(outcomes));
 }
 

@@ -6,10 +6,13 @@ namespace pmx {
 
 awaitable<protocol::Flush::Response> handle(Tag<protocol::Flush>, ControlContext& context,
                                             protocol::Flush::Request request, Call&) {
-  const protocol::Logs::Response files = log_files(context.supervisor, request.target);
+  const Supervisor& supervisor = context.supervisor;
   std::set<std::string> paths;
-  for (const protocol::Logs::File& file : files.files) {
-    if (file.path != "/dev/null") paths.insert(file.path);
+  for (const Supervisor::LogFile& file : supervisor.log_files(
+           request.target ? supervisor.select(*request.target) : supervisor.all_ids())) {
+    for (const std::string& path : {file.paths.out, file.paths.error, file.paths.combined}) {
+      if (!path.empty() && path != "/dev/null") paths.insert(path);
+    }
   }
   if (!request.target) paths.insert(context.daemon_log);
   protocol::Flush::Response response;

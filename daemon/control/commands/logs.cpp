@@ -8,8 +8,11 @@ protocol::Logs::Response log_files(const Supervisor& supervisor,
   protocol::Logs::Response response;
   for (const Supervisor::LogFile& file :
        supervisor.log_files(target ? supervisor.select(*target) : supervisor.all_ids())) {
-    response.files.push_back({file.pm_id, file.name, "out", file.out_path});
-    response.files.push_back({file.pm_id, file.name, "err", file.error_path});
+    for (const auto& [stream, path] :
+         {std::pair("out", &file.paths.out), {"err", &file.paths.error}}) {
+      response.files.push_back({file.pm_id, file.spec->name, stream, *path,
+                                file.spec->log_date_format, file.spec->log_type == "json"});
+    }
   }
   return response;
 }
@@ -17,7 +20,7 @@ protocol::Logs::Response log_files(const Supervisor& supervisor,
 awaitable<protocol::Logs::Response> handle(Tag<protocol::Logs>, ControlContext& context,
                                            protocol::Logs::Request request, Call& call) {
   protocol::Logs::Response response = log_files(context.supervisor, request.target);
-  if (request.follow) call.follow_logs(request.target);
+  if (request.follow) call.follow_logs(request.target, request.events);
   co_return response;
 }
 

@@ -1,0 +1,18 @@
+// A program of the system that is run to its end: systemctl, rc-update, ...
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace pmx::cli {
+
+// Found on PATH or where administrators' programs are; its standard output goes to ours for errors,
+// as stdout is for data. Returns its exit code, 128 + N after signal N. Throws Error(unavailable) if
+// it cannot be started.
+int run_program(const std::vector<std::string>& words);
+
+// The same without any output: for questions that the exit code answers. 127: there is no such
+// program.
+int ask_program(const std::vector<std::string>& words);
+
+}  // namespace pmx::cli

@@ -1,0 +1,114 @@
+#include "cli/commands/change_settings.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <filesystem>
+#include <set>
+#include <utility>
+
+#include "cli/commands/config_targets.h"
+#include "cli/commands/targets.h"
+#include "common/base/text.h"
+#include "common/config/cpu_count.h"
+#include "common/config/executable_search.h"
+#include "common/config/launch.h"
+
+namespace pmx::cli {
+namespace {
+
+std::string log_path(const std::string& path, const std::string& cwd) {
+  if (path.empty() || path == "NULL") return path.empty() ? path : "/dev/null";
+  return absolute_path(path, cwd);
+}
+
+std::vector<InstanceStatus> instances_of_one_app(Context& context,
+                                                 const std::vector<std::string>& targets) {
+  if (targets.size() != 1)
+    throw UsageError("settings are changed of one app at a time",
+                     "without them, several targets are possible");
+  const std::string& target = targets.front();
+  if (is_config_target(target))
+    throw UsageError(fmt::format("{}: the settings of its apps are in the file", target),
+                     "change it there; pmx plan shows what would follow");
+  std::vector<InstanceStatus> found = context.find(target, true);
+  if (found.empty()) {
+    const std::string path = absolute_if_file(target);
+    if (!path.empty()) found = context.find(path, true);
+  }
+  if (found.empty())
+    throw Error(ErrorCode::not_found, fmt::format("{} does not exist", target),
+                "pmx list shows what does");
+  std::set<std::string> names;
+  for (const InstanceStatus& one : found) names.insert(one.name);
+  if (names.size() > 1)
+    throw UsageError(fmt::format("settings are changed of one app at a time; {} means {}", target,
+                                 fmt::join(names, ", ")),
+                     "name one of them");
+  return found;
+}
+
+// `count`: instances that there are.
+AppSpec changed_spec(const AppSpec& present, int count, const StartOptions& options,
+                     const std::vector<std::string>& app_args) {
+  AppSpec spec = present;
+  spec.instances = count;
+  set_attributes(options, spec);
+  // As pm2: said of an app that is watched already, it ends that.
+  if (options.watch && options.watch->empty() && present.watch) spec.watch = false;
+  if (!app_args.empty()) spec.args = app_args;
+  if (options.instances) {
+    spec.instances = resolve_instances(*options.instances, usable_cores());
+    spec.instances_given = true;
+  }
+  if (options.execute_command) spec.exec_mode = ExecMode::fork;
+  if (options.cwd) spec.cwd = absolute_path(*options.cwd, std::filesystem::current_path().string());
+  if (options.interpreter) {
+    spec.interpreter = *options.interpreter;
+    spec.interpreter_path.clear();
+    resolve_interpreter(spec);
+  }
+  if (options.out_file) spec.out_file = log_path(spec.out_file, spec.cwd);
+  if (options.error_file) spec.error_file = log_path(spec.error_file, spec.cwd);
+  for (std::string& path : spec.watch_paths) path = absolute_path(path, spec.cwd);
+  if (options.update_env) set_env(spec, current_environment(), own_variables(present));
+  return spec;
+}
+
+}  // namespace
+
+bool has_settings(const StartOptions& options, const std::vector<std::string>& app_args) {
+  AppSpec spec;
+  set_attributes(options, spec);
+  return spec != AppSpec() || options.name || options.instances || options.interpreter ||
+         options.cwd || options.cron_restart || options.log_type || options.execute_command ||
+         options.job || options.schedule || !app_args.empty();
+}
+
+bool change_settings(Context& context, const StartOptions& options,
+                     const std::vector<std::string>& app_args, PlanStep::Action action,
+                     const ApplyOptions& how) {
+  const std::vector<InstanceStatus> found = instances_of_one_app(context, options.targets);
+  const InstanceStatus& one = found.front();
+  if (!one.detail) throw Error(ErrorCode::internal, "the daemon tells no details");
+  if (options.name && *options.name != one.name)
+    throw UsageError(fmt::format("an app keeps its name ({})", one.name),
+                     "delete it and start it under the other name");
+  if (options.job || options.schedule)
+    throw UsageError("an app does not become a job", "delete it and start it anew");
+  const std::vector<InstanceStatus> all = context.find(one.name, true);
+  std::vector<PlanStep> plan =
+      make_plan({changed_spec(one.detail->spec, static_cast<int>(all.size()), options, app_args)},
+                context.list_all(true), {.update_env = options.update_env, .prune = {}});
+  for (PlanStep& step : plan) {
+    const bool must_restart =
+        step.action == PlanStep::Action::restart && (!step.changes.empty() || !step.why.empty());
+    if (!must_restart && !step.rests) step.action = action;
+    for (const FieldChange& change : step.changes)
+      context.output.info(fmt::format("{}: {} -> {}", change.field, change.from, change.to));
+  }
+  announce(context, plan);
+  return carry_out(context, std::move(plan), how);
+}
+
+}  // namespace pmx::cli
