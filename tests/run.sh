@@ -46,7 +46,7 @@ good "what could be had is in build/nodes"
 step "Build with address and undefined behaviour sanitizers, and as released"
 build asan
 # As released only the programs and what the integration tests run: the other tests run under the sanitizers.
-build release --target pmx pmxd pmx-keeper pmx_testapp
+build release --target pmx pmxd pmx-keeper pmx-serve pmx_testapp pmx_manual_pmx pmx_manual_pmxd pmx_manual_pmx-ecosystem
 
 # Under the sanitizers: unit, component, golden and lint tests, and the integration tests that drive most of the daemon.
 run_tests asan -E '^integration_(any_language|balance|config|declared_sockets|dependencies|fleet|harness|home_removed|logs|reload|restart_policy|save|seeds|start_fork|stop)(_|$)'
