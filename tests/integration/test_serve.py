@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import pmxtest
@@ -127,6 +128,7 @@ class Serve(pmxtest.PmxTest):
         for words in (("serve", ".", "0"), ("serve", ".", "x"), ("serve", "--port", "70000")):
             self.home.fails(*words, code=2)
 
+    @unittest.skipUnless(pmxtest.SLOW == 1, "not tested: the sanitizers do not work beside a preloaded library")
     def test_several_processes_on_the_port(self):
         self.serve("-i", "2")
         name = f"static-page-server-{self.port}"
