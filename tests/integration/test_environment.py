@@ -63,38 +63,6 @@ class Files(EnvironmentTest):
 
 
 class Secrets(EnvironmentTest):
-    def canaries(self, where):
-        return [number for number in range(50) if f"canary-{number}-x" in where]
-
-    def test_fifty_canaries(self):
-        """After every kind of command: not in the state, lists, logs or arguments; only in the app."""
-        env = {}
-        for number in range(50):
-            self.home.file(f"secrets/{number}", f"canary-{number}-x\n", mode=0o400)
-            env[f"PLAIN{number}"] = {"file": f"secrets/{number}"}
-        self.write(env=env, kill_timeout=1000)
-        shell = {"PLAIN7": "canary-7-x"}  # what the shell has under that name is not kept either
-        said = ""
-        for command in (("start", "apps.json"), ("plan", "apps.json"), ("apply", "apps.json"), ("list",), ("jlist",), ("show", "app"), ("env", "0"), ("env", "0", "--origin"),
-                        ("export",), ("save",), ("restart", "app"), ("restart", "app", "--update-env"), ("reload", "app"), ("scale", "app", "2"), ("scale", "app", "1"),
-                        ("stop", "app"), ("start", "app"), ("id", "app"), ("pid",), ("reset", "app"), ("validate", "apps.json"), ("logs", "app", "--nostream")):
-            result = self.home.run(*command, env=shell)
-            said += result.stdout + result.stderr
-        seen = self.seen()
-        self.assertEqual([seen[f"PLAIN{number}"] for number in range(50)], [f"canary-{number}-x" for number in range(50)])
-        self.assertEqual(self.canaries(said), [])
-        for directory, _, files in os.walk(self.home.path):
-            for name in files:
-                if name.endswith(".sock"):
-                    continue
-                with open(os.path.join(directory, name), "rb") as file:
-                    self.assertEqual(self.canaries(file.read().decode("utf-8", "replace")), [], name)
-        for pid in self.home.living():
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                self.assertEqual(self.canaries(file.read().decode("utf-8", "replace")), [])
-        self.assertIn("(read from ", said)
-        self.assertEqual(self.origins()["PLAIN7"], os.path.join(self.home.work, "secrets/7"))
-
     def test_read_at_each_start(self):
         path = self.home.file("db", "one\n")
         self.write(env={"DB": {"file": path}})
