@@ -76,6 +76,8 @@ AppSpec changed_spec(const AppSpec& present, int count, const StartOptions& opti
   }
   if (options.out_file) spec.out_file = log_path(spec.out_file, spec.cwd);
   if (options.error_file) spec.error_file = log_path(spec.error_file, spec.cwd);
+  if (options.log_file && spec.log_file) spec.log_file = log_path(*spec.log_file, spec.cwd);
+  if (options.pid_file) spec.pid_file = absolute_path(spec.pid_file, spec.cwd);
   for (std::string& path : spec.watch_paths) path = absolute_path(path, spec.cwd);
   if (spec.job) set_job(options, *spec.job);
   if (options.update_env) merge_shell(spec, inheritable(current_environment()));

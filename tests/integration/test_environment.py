@@ -170,6 +170,13 @@ class OfWhatExists(EnvironmentTest):
         self.assertEqual((seen["REST"], "MY_TOKEN" in seen, "NOTIFY_SOCKET" in seen, "LISTEN_FDS" in seen), ("2", False, False, False))
         self.assertNotIn("PMX_TOKEN: ", self.home.run("env", self.home.one("app")["pm_id"]).stdout)
 
+    def test_paths(self):
+        self.home.run("start", testapp(), "--name", "app", "--", "sleep")
+        self.home.run("restart", "app", "--log", "all.log", "--pid", "app.pid", "--output", "out.log")
+        self.home.run("restart", "app")
+        for name in ("all.log", "app-0.pid", "out.log"):
+            eventually(lambda: os.path.exists(os.path.join(self.home.work, name)), 10, name)
+
     def test_jobs(self):
         self.home.run("start", testapp(), "--name", "job", "--schedule", "0 0 1 1 *", "--", "sleep")
         self.home.run("restart", "job", "--timeout", "1h", "--overlap", "queue")
