@@ -73,7 +73,6 @@ mode_t present_umask() {
   return mask;
 }
 
-// Declared in the order of need: destroyed in reverse.
 // For those who want their processes where they are.
 bool wants_cgroups() {
   const char* const wish = std::getenv("PMX_CGROUP");
@@ -96,6 +95,7 @@ std::optional<int> oom_score_adj_of_apps() {
   return own < 0 ? std::optional<int>(0) : std::nullopt;
 }
 
+// Its members are declared in the order of need: destroyed in reverse.
 class Daemon {
  public:
   explicit Daemon(DaemonOptions options)

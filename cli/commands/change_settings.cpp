@@ -22,6 +22,12 @@ std::string log_path(const std::string& path, const std::string& cwd) {
   return absolute_path(path, cwd);
 }
 
+bool has_job_settings(const StartOptions& options) {
+  JobSpec job;
+  set_job(options, job);
+  return job != JobSpec() || options.job || options.schedule;
+}
+
 std::vector<InstanceStatus> instances_of_one_app(Context& context,
                                                  const std::vector<std::string>& targets) {
   if (targets.size() != 1)
@@ -70,8 +76,12 @@ AppSpec changed_spec(const AppSpec& present, int count, const StartOptions& opti
   }
   if (options.out_file) spec.out_file = log_path(spec.out_file, spec.cwd);
   if (options.error_file) spec.error_file = log_path(spec.error_file, spec.cwd);
+  if (options.log_file && spec.log_file) spec.log_file = log_path(*spec.log_file, spec.cwd);
+  if (options.pid_file) spec.pid_file = absolute_path(spec.pid_file, spec.cwd);
   for (std::string& path : spec.watch_paths) path = absolute_path(path, spec.cwd);
-  if (options.update_env) set_env(spec, current_environment(), own_variables(present));
+  if (spec.job) set_job(options, *spec.job);
+  if (options.update_env) merge_shell(spec, inheritable(current_environment()));
+  if (!options.filter_env.empty()) set_env(spec, shell_env(spec), own_variables(spec));
   return spec;
 }
 
@@ -82,7 +92,8 @@ bool has_settings(const StartOptions& options, const std::vector<std::string>& a
   set_attributes(options, spec);
   return spec != AppSpec() || options.name || options.instances || options.interpreter ||
          options.cwd || options.cron_restart || options.log_type || options.execute_command ||
-         options.job || options.schedule || !app_args.empty();
+         options.source_maps || !options.env_files.empty() || has_job_settings(options) ||
+         !app_args.empty();
 }
 
 bool change_settings(Context& context, const StartOptions& options,
@@ -94,8 +105,14 @@ bool change_settings(Context& context, const StartOptions& options,
   if (options.name && *options.name != one.name)
     throw UsageError(fmt::format("an app keeps its name ({})", one.name),
                      "delete it and start it under the other name");
-  if (options.job || options.schedule)
+  if (!one.detail->spec.job && has_job_settings(options))
     throw UsageError("an app does not become a job", "delete it and start it anew");
+  if (!options.env_files.empty())
+    throw UsageError("--env-file is for what is started anew",
+                     "in a configuration file: env_file, which pmx apply follows");
+  if (options.source_maps)
+    throw UsageError("--source-map-support is for what is started anew",
+                     "--interpreter-args --enable-source-maps");
   const std::vector<InstanceStatus> all = context.find(one.name, true);
   std::vector<PlanStep> plan =
       make_plan({changed_spec(one.detail->spec, static_cast<int>(all.size()), options, app_args)},

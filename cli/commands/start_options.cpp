@@ -178,6 +178,7 @@ void set_attributes(const StartOptions& options, AppSpec& spec) {
   if (options.error_file) spec.error_file = *options.error_file;
   if (options.merge_logs) spec.merge_logs = true;
   if (options.no_autorestart) spec.autorestart = false;
+  if (options.no_autostart) spec.autostart = false;
   if (options.no_treekill) spec.kill_mode = KillMode::leader;
   set_name("--kill-mode", options.kill_mode, spec.kill_mode, kill_mode_from,
            "tree, group or leader");
@@ -258,6 +259,18 @@ void set_attributes(const StartOptions& options, AppSpec& spec) {
   if (options.gid) spec.limits.gid = *options.gid;
 }
 
+void set_job(const StartOptions& options, JobSpec& job) {
+  if (options.schedule) job.schedule = *options.schedule;
+  set_name("--overlap", options.overlap, job.overlap, overlap_from, "skip, queue or replace");
+  if (options.catch_up) job.catch_up = CatchUp::one;
+  set_duration("--timeout", options.timeout, job.timeout);
+  if (options.retries) {
+    if (*options.retries < 0) throw UsageError("--retries must not be negative");
+    job.retries = *options.retries;
+  }
+  set_duration("--retry-delay", options.retry_delay, job.retry_delay);
+}
+
 LaunchRequest launch_request(const StartOptions& options, const std::string& target,
                              const std::vector<std::string>& app_args) {
   LaunchRequest request;
@@ -274,16 +287,7 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
   request.env_files = options.env_files;
   request.source_maps = options.source_maps;
   request.is_job = options.job || options.schedule;
-  request.job.schedule = options.schedule.value_or("");
-  set_name("--overlap", options.overlap, request.job.overlap, overlap_from,
-           "skip, queue or replace");
-  if (options.catch_up) request.job.catch_up = CatchUp::one;
-  set_duration("--timeout", options.timeout, request.job.timeout);
-  if (options.retries) {
-    if (*options.retries < 0) throw UsageError("--retries must not be negative");
-    request.job.retries = *options.retries;
-  }
-  set_duration("--retry-delay", options.retry_delay, request.job.retry_delay);
+  set_job(options, request.job);
   return request;
 }
 

@@ -49,6 +49,9 @@ struct StartOptions {
 // instances and arguments. Throws UsageError naming the option whose value is wrong.
 void set_attributes(const StartOptions& options, AppSpec& spec);
 
+// The same of a job's own settings.
+void set_job(const StartOptions& options, JobSpec& job);
+
 // Throws likewise.
 LaunchRequest launch_request(const StartOptions& options, const std::string& target,
                              const std::vector<std::string>& app_args);

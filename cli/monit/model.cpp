@@ -47,6 +47,8 @@ void Model::set_detail(const InstanceStatus& detail, WallMillis now) {
     (is_own ? own : inherited)
         .push_back({name, hidden ? "[hidden]" : value, hidden ? Colour::grey : Colour::none});
   }
+  for (const auto& [name, path] : detail.detail->spec.secret_files)
+    own.push_back({name, fmt::format("(read from {})", path), Colour::grey});
   if (!own.empty()) own.push_back({});
   own.insert(own.end(), inherited.begin(), inherited.end());
   environment_.set(std::move(own));

@@ -276,9 +276,9 @@ const std::vector<Field>& fields_of_pm2_alone() {
 
 // What a user of pm2 may have asked for and pmx does not do. What needs nothing here, as
 // source_map_support, or is done already, as filter_env, is not among them.
-constexpr auto kUnmapped = std::to_array<std::string_view>(
-    {"pm_log_path", "disable_logs", "watch_options", "post_update", "trace", "v8",
-     "event_loop_inspector", "deep_monitoring", "install_url"});
+constexpr auto kUnmapped =
+    std::to_array<std::string_view>({"watch_options", "post_update", "trace", "v8",
+                                     "event_loop_inspector", "deep_monitoring", "install_url"});
 
 bool says_something(const Json& value) {
   return !value.is_null() && value != false && value != "" && value != 0 &&
@@ -425,8 +425,22 @@ class EntryReader {
       const auto found = in_.find(key);
       if (found != in_.end() && says_something(*found)) entry_.unmapped.emplace_back(key);
     }
-    spec.out_file = own_log_file(entry_.out_path, "out");
-    spec.error_file = own_log_file(entry_.error_path, "error");
+    read_log_files();
+  }
+
+  void read_log_files() {
+    AppSpec& spec = entry_.spec;
+    bool disabled = false;
+    take("disable_logs", disabled);
+    if (disabled) {
+      spec.out_file = spec.error_file = "/dev/null";
+      return;
+    }
+    spec.out_file = own_log_file(entry_.out_path, "-out");
+    spec.error_file = own_log_file(entry_.error_path, "-error");
+    std::string combined;
+    take("pm_log_path", combined);
+    if (!combined.empty()) spec.log_file = own_log_file(combined, "");
   }
 
   void read_watch() {
@@ -444,7 +458,7 @@ class EntryReader {
   }
 
   // A path of pm2's as a user's wish: without the instance's id; empty if it is pm2's default.
-  [[nodiscard]] std::string own_log_file(const std::string& path, std::string_view stream) const {
+  [[nodiscard]] std::string own_log_file(const std::string& path, std::string_view suffix) const {
     constexpr std::string_view kEnding = ".log";
     if (!path.ends_with(kEnding)) return path;
     std::string stem = path.substr(0, path.size() - kEnding.size());
@@ -454,7 +468,7 @@ class EntryReader {
         stem.resize(dash);
       }
     }
-    const std::string usual = fmt::format("/logs/{}-{}", file_stem_of(entry_.spec.name), stream);
+    const std::string usual = fmt::format("/logs/{}{}", file_stem_of(entry_.spec.name), suffix);
     return stem.ends_with(usual) ? std::string() : stem + std::string(kEnding);
   }
 

@@ -15,7 +15,11 @@ Json to_value(bool value) { return value; }
 Json to_value(int value) { return value; }
 Json to_value(std::uint64_t value) { return value; }
 Json to_value(const std::optional<int>& value) { return value ? Json(*value) : Json(); }
-Json to_value(const Env& value) { return value; }
+Json to_value(const Env& value) {
+  Json object = Json::object();
+  for (const auto& [name, text] : value) object[name] = bytes_json(text);
+  return object;
+}
 Json to_value(Millis value) { return value.count(); }
 Json to_value(Balance value) { return std::string(to_string(value)); }
 Json to_value(RestartMode value) { return std::string(to_string(value)); }

@@ -3,12 +3,15 @@
 // peer could no longer be served truthfully.
 //
 // History
-//   1  0.1.0  first version
+//   1  0.1.0       first version
+//   2  unreleased  `apply`, `trigger`, `send`; of others: wait, parallel, rollback, follow, events,
+//                  date_format, json; notifications "list.changed", "logs.events"; all that AppSpec
+//                  and InstanceStatus have more
 #pragma once
 
 namespace pmx::protocol {
 
-inline constexpr int kProtocol = 1;
+inline constexpr int kProtocol = 2;
 inline constexpr int kOldestProtocol = 1;
 
 }  // namespace pmx::protocol

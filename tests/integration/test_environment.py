@@ -63,38 +63,6 @@ class Files(EnvironmentTest):
 
 
 class Secrets(EnvironmentTest):
-    def canaries(self, where):
-        return [number for number in range(50) if f"canary-{number}-x" in where]
-
-    def test_fifty_canaries(self):
-        """After every kind of command: not in the state, lists, logs or arguments; only in the app."""
-        env = {}
-        for number in range(50):
-            self.home.file(f"secrets/{number}", f"canary-{number}-x\n", mode=0o400)
-            env[f"PLAIN{number}"] = {"file": f"secrets/{number}"}
-        self.write(env=env, kill_timeout=1000)
-        shell = {"PLAIN7": "canary-7-x"}  # what the shell has under that name is not kept either
-        said = ""
-        for command in (("start", "apps.json"), ("plan", "apps.json"), ("apply", "apps.json"), ("list",), ("jlist",), ("show", "app"), ("env", "0"), ("env", "0", "--origin"),
-                        ("export",), ("save",), ("restart", "app"), ("restart", "app", "--update-env"), ("reload", "app"), ("scale", "app", "2"), ("scale", "app", "1"),
-                        ("stop", "app"), ("start", "app"), ("id", "app"), ("pid",), ("reset", "app"), ("validate", "apps.json"), ("logs", "app", "--nostream")):
-            result = self.home.run(*command, env=shell)
-            said += result.stdout + result.stderr
-        seen = self.seen()
-        self.assertEqual([seen[f"PLAIN{number}"] for number in range(50)], [f"canary-{number}-x" for number in range(50)])
-        self.assertEqual(self.canaries(said), [])
-        for directory, _, files in os.walk(self.home.path):
-            for name in files:
-                if name.endswith(".sock"):
-                    continue
-                with open(os.path.join(directory, name), "rb") as file:
-                    self.assertEqual(self.canaries(file.read().decode("utf-8", "replace")), [], name)
-        for pid in self.home.living():
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                self.assertEqual(self.canaries(file.read().decode("utf-8", "replace")), [])
-        self.assertIn("(read from ", said)
-        self.assertEqual(self.origins()["PLAIN7"], os.path.join(self.home.work, "secrets/7"))
-
     def test_read_at_each_start(self):
         path = self.home.file("db", "one\n")
         self.write(env={"DB": {"file": path}})
@@ -180,6 +148,54 @@ class Inherited(EnvironmentTest):
         self.assertNotIn("LISTEN_FDS", seen)
 
 
+class OfWhatExists(EnvironmentTest):
+    """Options of restart and start by name: each is applied, or refused."""
+
+    def test_environment(self):
+        shell = {"MY_TOKEN": "t", "REST": "1"}
+        self.home.run("start", testapp(), "--name", "app", "--", "sleep", env=shell)
+        pid = self.home.pids("app")[0]
+        self.home.file("v.env", "A=1\n")
+        for option in (("--env-file", "v.env"), ("--source-map-support",), ("--timeout", "5s"), ("--retries", "1")):
+            for verb in ("start", "restart", "reload"):
+                self.home.fails(verb, "app", *option, code=2)
+        self.assertEqual(self.home.pids("app"), [pid])
+        self.home.run("restart", "app", "--filter-env", "TOKEN", env=shell)
+        seen = self.seen()
+        self.assertEqual(("MY_TOKEN" in seen, seen["REST"]), (False, "1"))
+        # As --update-env alone; from inside an app nothing of that one comes along.
+        inside = {**seen, **shell, "REST": "2", "NOTIFY_SOCKET": "@x", "LISTEN_FDS": "1", "restart_time": "9", "PATH": self.home.env["PATH"]}
+        self.home.run("restart", "app", "--update-env", "--kill-timeout", "900", env=inside)
+        seen = self.seen()
+        self.assertEqual((seen["REST"], "MY_TOKEN" in seen, "NOTIFY_SOCKET" in seen, "LISTEN_FDS" in seen), ("2", False, False, False))
+        self.assertNotIn("PMX_TOKEN: ", self.home.run("env", self.home.one("app")["pm_id"]).stdout)
+
+    def test_paths(self):
+        self.home.run("start", testapp(), "--name", "app", "--", "sleep")
+        self.home.run("restart", "app", "--log", "all.log", "--pid", "app.pid", "--output", "out.log")
+        self.home.run("restart", "app")
+        for name in ("all.log", "app-0.pid", "out.log"):
+            eventually(lambda: os.path.exists(os.path.join(self.home.work, name)), 10, name)
+
+    def test_jobs(self):
+        self.home.run("start", testapp(), "--name", "job", "--schedule", "0 0 1 1 *", "--", "sleep")
+        self.home.run("restart", "job", "--timeout", "1h", "--overlap", "queue")
+        job = self.home.one("job")["pm2_env"]
+        self.assertEqual((job["schedule"], job["timeout"], job["overlap"]), ("0 0 1 1 *", 3600000, "queue"))
+        self.home.fails("restart", "job", "--schedule", "nonsense")
+        self.assertEqual(self.home.one("job")["pm2_env"]["schedule"], "0 0 1 1 *")
+
+    def test_what_is_not_utf8_is_saved(self):
+        path = b"v\xff.env".decode("utf-8", "surrogateescape")
+        self.home.file(path, "A=1\n")
+        self.home.run("start", testapp(), "--name", "app", "--env-file", path, "--", "sleep")
+        self.home.run("save")
+        self.home.kill()
+        self.home.run("resurrect")
+        self.assertEqual(self.seen()["A"], "1")
+        self.assertIn("/v", self.origins()["A"])
+
+
 class Attributes(EnvironmentTest):
     def test_names(self):
         self.write(name_prefix="shop", append_env_to_name=True, env_production={"A": "1"})
@@ -229,6 +245,10 @@ class Attributes(EnvironmentTest):
         eventually(lambda: os.path.exists(os.path.join(self.home.work, "line-1.pid")), 10, "the pid file of -p")
 
     def test_written_to_a_file(self):
+        self.home.run("start", testapp(), "--name", "off", "-w", "--no-autostart", "--", "sleep")
+        with open(os.path.join(self.home.work, "off-pmx.json")) as file:
+            self.assertIs(json.load(file)["apps"][0]["autostart"], False)
+        self.assertEqual(self.home.statuses("off"), ["stopped"])
         self.home.run("start", testapp(), "--name", "w", "-w", "--kill-timeout", "900", "--", "sleep")
         with open(os.path.join(self.home.work, "w-pmx.json")) as file:
             app = json.load(file)["apps"][0]

@@ -32,7 +32,7 @@ class Pm2(pmxtest.PmxTest):
         cluster["env"]["PORT"] = str(pmxtest.free_port())
         del cluster["merge_logs"]
         self.dump = [cluster, {**cluster, "NODE_APP_INSTANCE": 1},
-                     entry("api", self.script, work, args=["a b"], namespace="back", restart_delay=100, post_update=["make"], disable_logs=True,
+                     entry("api", self.script, work, args=["a b"], namespace="back", restart_delay=100, post_update=["make"], v8=True,
                            log_date_format="YYYY", ignore_watch=["tmp"]),
                      entry("rest", self.script, work, status="stopped"),
                      entry("pm2-logrotate", self.script, work, pmx_module=True)]
@@ -57,7 +57,7 @@ class Pm2(pmxtest.PmxTest):
         shown = self.home.run("import", "pm2", path, check=1)
         for text in ("web", "api", "rest", "start"):
             self.assertIn(text, shown.stdout)
-        self.assertIn("[api] not taken over: disable_logs, post_update", shown.stderr)
+        self.assertIn("[api] not taken over: post_update, v8", shown.stderr)
         self.assertIn("module of pm2", shown.stderr)
         self.assertNotIn("canary", shown.stdout + shown.stderr)
         self.assertEqual(self.home.daemons(), [], "a plan changes nothing")

@@ -211,9 +211,9 @@ TEST_CASE("pm2's settings among the attributes, and those that pmx has not") {
   const SavedList saved = read_dump(
       R"([{"pid": 1, "pm2_env": {"name": "a", "watch": ["lib"], "ignore_watch": ["tmp"],
            "log_date_format": "YYYY", "log_type": "json", "uid": 1000, "gid": "www", "post_update": ["x"],
-           "disable_logs": true, "v8": false, "watch_options": {}, )" +
-      good + R"(}}, {"name": "b", "watch": true, )" + good +
-      R"(}, {"name": "m", "pmx_module": true, )" + good + "}]");
+           "disable_logs": true, "pm_out_log_path": "/l/a-out-0.log", "v8": false, "watch_options": {}, )" +
+      good + R"(}}, {"name": "b", "watch": true, "pm_id": 3, "pm_log_path": "/l/all-3.log", )" +
+      good + R"(}, {"name": "m", "pmx_module": true, )" + good + "}]");
   REQUIRE(saved.entries.size() == 2);
   const AppSpec& spec = saved.entries[0].spec;
   CHECK(spec.watch);
@@ -223,7 +223,10 @@ TEST_CASE("pm2's settings among the attributes, and those that pmx has not") {
   CHECK(spec.log_type == "json");
   CHECK(spec.limits.uid == "1000");
   CHECK(spec.limits.gid == "www");
-  CHECK(saved.entries[0].unmapped == Words{"disable_logs", "post_update"});
+  CHECK(spec.out_file == "/dev/null");
+  CHECK(spec.error_file == "/dev/null");
+  CHECK(saved.entries[0].unmapped == Words{"post_update"});
+  CHECK(saved.entries[1].spec.log_file == "/l/all.log");
   CHECK(saved.entries[1].spec.watch);
   CHECK(saved.entries[1].spec.watch_paths.empty());
   CHECK(saved.entries[1].unmapped.empty());
