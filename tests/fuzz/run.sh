@@ -13,7 +13,7 @@ build=$root/build/fuzz
 corpus=$root/tests/fuzz/corpus/$target
 case $target in
   config) sources="common/sys/*.cpp common/config/*.cpp cli/config/toml_reader.cpp cli/config/yaml_reader.cpp" ;;
-  protocol) sources="common/protocol/*.cpp daemon/cluster/node_frames.cpp daemon/cluster/app_messages.cpp" ;;
+  protocol) sources="common/protocol/*.cpp daemon/cluster/node_frames.cpp daemon/cluster/app_messages.cpp daemon/ports/*.cpp" ;;
   *) echo "run.sh: config or protocol, not $target" >&2; exit 2 ;;
 esac
 
