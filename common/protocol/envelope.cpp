@@ -46,6 +46,13 @@ Json parse(std::string_view line) {
   }
 }
 
+// A member that is a text; `otherwise` if it is missing or something else.
+std::string text_of(const Json& json, std::string_view name, std::string_view otherwise) {
+  const auto found = json.find(name);
+  return found != json.end() && found->is_string() ? found->get<std::string>()
+                                                   : std::string(otherwise);
+}
+
 }  // namespace
 
 RequestHead parse_request(std::string_view line, std::optional<std::int64_t>& id, Json& params) {
@@ -121,8 +128,8 @@ Incoming parse_incoming(std::string_view line, Json& payload) {
       const Json data = error.value("data", Json::object());
       return {Incoming::Kind::error,
               {},
-              Error(error_code_from(data.value("kind", "internal")),
-                    error.value("message", "unknown error"), data.value("hint", ""))};
+              Error(error_code_from(text_of(data, "kind", "internal")),
+                    text_of(error, "message", "unknown error"), text_of(data, "hint", ""))};
     }
     if (message.contains("method") && message["method"].is_string()) {
       payload = message.value("params", Json::object());

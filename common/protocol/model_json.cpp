@@ -496,7 +496,7 @@ void from_json(const json& in, InstanceStatus& value) {
   if (in.contains("health")) fields.named("health", value.health, health_from);
   const auto detail = in.find("detail");
   if (detail == in.end()) return;
-  InstanceStatus::Detail& d = value.detail.emplace();
+  InstanceStatus::Detail& d = value.detail.emplace(InstanceStatus::Detail{});
   Fields(*detail)
       .required("spec", d.spec)
       .optional("out_path", d.out_path)

@@ -272,6 +272,22 @@ TEST_CASE("errors travel with kind and hint") {
         std::string::npos);
 }
 
+TEST_CASE("an error whose parts have wrong types is an error of unknown kind") {
+  for (const char* line : {
+           R"({"error":{"message":1,"data":[1]}})",
+           R"({"error":{"message":{},"data":{"kind":1,"hint":[]}}})",
+           R"({"error":{"data":"text"}})",
+       }) {
+    CAPTURE(line);
+    Json payload;
+    const Incoming incoming = parse_incoming(line, payload);
+    REQUIRE(incoming.kind == Incoming::Kind::error);
+    CHECK(incoming.error->code() == ErrorCode::internal);
+    CHECK(std::string(incoming.error->what()) == "unknown error");
+    CHECK(incoming.error->hint().empty());
+  }
+}
+
 TEST_CASE("lines are found whatever the pieces they come in") {
   const std::string stream = "one\r\n\ntwo\nthree";
   for (std::size_t piece = 1; piece <= stream.size(); ++piece) {
