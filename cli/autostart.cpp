@@ -233,8 +233,9 @@ class KeeperStart {
 
 // Nobody serves the socket, yet a keeper lives: it is starting its daemon again, or ends because of
 // `pmx kill`. Nullopt: it has ended.
-std::optional<Client> wait_for_keeper(const UniqueFd& keeper, const Paths& paths) {
-  const auto deadline = std::chrono::steady_clock::now() + kReadyWithin;
+std::optional<Client> wait_for_keeper(const UniqueFd& keeper, const Paths& paths,
+                                      std::chrono::milliseconds within) {
+  const auto deadline = std::chrono::steady_clock::now() + within;
   while (std::chrono::steady_clock::now() < deadline) {
     std::optional<Client> client = Client::connect(paths.socket());
     if (client) return client;
@@ -242,8 +243,7 @@ std::optional<Client> wait_for_keeper(const UniqueFd& keeper, const Paths& paths
     pollfd ended{.fd = keeper.get(), .events = POLLIN, .revents = 0};
     if (::poll(&ended, 1, kReconnectEvery) > 0) return std::nullopt;
   }
-  fail(fmt::format("pmx-keeper runs, but its daemon did not come up within {} s",
-                   kReadyWithin.count()),
+  fail(fmt::format("pmx-keeper runs, but its daemon did not come up within {} ms", within.count()),
        "log: " + paths.log());
 }
 
@@ -258,7 +258,7 @@ Connected connect_or_start(const Paths& paths) {
   if (client) return {std::move(*client), false};
 
   if (const UniqueFd keeper = find_running_keeper(paths.home())) {
-    client = wait_for_keeper(keeper, paths);
+    client = wait_for_keeper(keeper, paths, kReadyWithin);
     if (client) return {std::move(*client), false};
   }
   KeeperStart start(paths, false);
@@ -288,11 +288,11 @@ ForegroundDaemon start_in_foreground(Paths paths) {
   return {std::move(*client), start.child()};
 }
 
-std::optional<Client> connect_if_running(const Paths& paths) {
+std::optional<Client> connect_if_running(const Paths& paths, std::chrono::milliseconds within) {
   std::optional<Client> client = Client::connect(paths.socket());
   if (client) return client;
   const UniqueFd keeper = find_running_keeper(paths.home());
-  return keeper ? wait_for_keeper(keeper, paths) : std::nullopt;
+  return keeper ? wait_for_keeper(keeper, paths, within) : std::nullopt;
 }
 
 }  // namespace pmx::cli

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <optional>
 
 #include "cli/client.h"
@@ -22,7 +23,8 @@ Connected connect_or_start(const Paths& paths);
 
 // The same without starting one; nullopt: none runs. If a keeper lives but its daemon does not
 // answer (it starts again, its home was removed), waits for it as above.
-std::optional<Client> connect_if_running(const Paths& paths);
+std::optional<Client> connect_if_running(
+    const Paths& paths, std::chrono::milliseconds within = std::chrono::seconds(20));
 
 // A daemon of `pmx run`: its keeper is our child and ends with us, its list is new and forgotten
 // afterwards.

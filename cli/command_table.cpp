@@ -99,7 +99,7 @@ const std::vector<Command>& all_commands() {
        "completion of a shell: print it, or call it from the rc file", run_completion},
       {"help", "help [command]", "this list, or the options of a command", run_help},
       {"kill", "kill", "stop all apps and the daemon", run_kill},
-      {"update upgrade", "update", "replace the daemon by the installed one; apps run on",
+      {"update upgrade updatePM2", "update", "replace the daemon by the installed one; apps run on",
        run_update},
       {"unit", "unit <run|start|stop>", "for services: be with the daemon; end it, keep the list",
        run_unit},

@@ -54,22 +54,31 @@ Client& Context::daemon() {
   return *client_;
 }
 
-Client* Context::running_daemon(bool wait) {
+Client* Context::running_daemon(bool wait, std::chrono::milliseconds within) {
   if (!client_ && global.system) client_ = connect_system();
-  if (!client_) client_ = wait ? connect_if_running(paths()) : Client::connect(paths().socket());
+  if (!client_)
+    client_ = wait ? connect_if_running(paths(), within) : Client::connect(paths().socket());
   return client_ ? &*client_ : nullptr;
 }
 
 protocol::List::Response Context::ask(const protocol::List::Request& request) {
   Client& first = daemon();
   try {
-    return first.call<protocol::List>(request);
+    return warned(first.call<protocol::List>(request));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::unavailable) throw;
   }
   first.await_end_of_daemon(kDaemonEndsWithin);
   client_.reset();
-  return daemon().call<protocol::List>(request);
+  return warned(daemon().call<protocol::List>(request));
+}
+
+protocol::List::Response Context::warned(protocol::List::Response response) {
+  if (!response.problem.empty() && response.problem != told_problem_) {
+    told_problem_ = response.problem;
+    output.warn("changes are not remembered: " + response.problem);
+  }
+  return response;
 }
 
 std::vector<InstanceStatus> Context::find(const std::string& target, bool detail) {

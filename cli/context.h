@@ -1,6 +1,7 @@
 // What a command works with: the home's paths, the output and the connection to the daemon.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,7 +29,8 @@ class Context {
   // Connects at the first call, starting a daemon if there is none.
   Client& daemon();
   // The same without starting one. `wait`: for one that is just (re)starting.
-  Client* running_daemon(bool wait = false);
+  Client* running_daemon(bool wait = false,
+                         std::chrono::milliseconds within = std::chrono::seconds(20));
   // The next question connects anew.
   void disconnect() { client_.reset(); }
   // Empty if nothing matches.
@@ -42,9 +44,12 @@ class Context {
   std::optional<Client> connect_system();
   // Asks again, once, if the daemon dies before it answers: a question changes nothing.
   protocol::List::Response ask(const protocol::List::Request& request);
+  // Tells of a problem that comes with it, once.
+  protocol::List::Response warned(protocol::List::Response response);
 
   std::optional<Paths> paths_;
   std::optional<Client> client_;
+  std::string told_problem_;
 };
 
 // The present environment, for --update-env.

@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <string>
 #include <string_view>
@@ -130,6 +132,9 @@ int main(int argc, char** argv) {
   // A closed reader (`pmx list | head -1`) ends pmx quietly, whatever the caller ignores.
   std::signal(SIGPIPE, SIG_DFL);
   const int code = pmx::cli::run_and_report(pmx::cli::words_of(argc, argv));
-  if (std::fflush(stdout) != 0 && code == 0) return 1;
-  return code;
+  errno = 0;
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  const std::string why = errno != 0 ? std::strerror(errno) : "write error";
+  std::fputs(("[PMX][ERROR] cannot write the output: " + why + "\n").c_str(), stderr);
+  return code == 0 ? 1 : code;
 }

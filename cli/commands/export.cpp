@@ -32,6 +32,11 @@ int run_export(Context& context, Arguments& arguments) {
     const auto [place, is_new] = index.emplace(one.name, apps.size());
     if (is_new) apps.push_back(one.detail->spec);
     AppSpec& app = apps[place->second];
+    if (app.script != one.detail->spec.script || app.cwd != one.detail->spec.cwd)
+      throw Error(ErrorCode::invalid_request,
+                  fmt::format("two apps are named {}: {} and {}", one.name, app.script,
+                              one.detail->spec.script),
+                  "a file cannot tell them apart: delete one and start it under another name");
     app.instances = is_new ? 1 : app.instances + 1;
   }
   const std::string json = export_json(apps);

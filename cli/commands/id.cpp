@@ -52,8 +52,8 @@ int run_env(Context& context, Arguments& arguments) {
   const std::string& id = ids.front();
   const bool is_number =
       std::all_of(id.begin(), id.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
-  std::vector<InstanceStatus> found = context.find(id, true);
   // An app may be named "1"; here only the id counts.
+  std::vector<InstanceStatus> found = is_number ? context.list_all(true) : context.find(id, true);
   std::erase_if(found, [&](const InstanceStatus& one) {
     return is_number && std::to_string(one.pm_id) != id;
   });

@@ -4,9 +4,11 @@
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
+#include "cli/running_keeper.h"
 #include "common/sys/pidfd.h"
 
 namespace pmx::cli {
@@ -14,6 +16,9 @@ namespace {
 
 constexpr std::chrono::seconds kAnswersWithin{5};
 constexpr int kEndWithin = 5000;  // milliseconds
+constexpr std::chrono::seconds kDaemonComesWithin{3};
+constexpr int kKeeperRequests = 2;
+constexpr int kKeeperEndsWithin = 5000;  // milliseconds
 
 // So that the next command does not meet a daemon that is going.
 void wait_for_end(pid_t pid) {
@@ -22,6 +27,21 @@ void wait_for_end(pid_t pid) {
   pollfd ended{.fd = process.get(), .events = POLLIN, .revents = 0};
   while (::poll(&ended, 1, kEndWithin) < 0 && errno == EINTR) {
   }
+}
+
+// A keeper whose daemon does not come up: nobody else could end it.
+void end_keeper(Context& context) {
+  const UniqueFd keeper = find_running_keeper(context.paths().home());
+  if (!keeper) return;
+  for (int i = 0; i < kKeeperRequests; ++i) {  // the second one is for a daemon that is not ready
+    sys::pidfd_signal(keeper.get(), SIGTERM);
+    pollfd ended{.fd = keeper.get(), .events = POLLIN, .revents = 0};
+    if (::poll(&ended, 1, kKeeperEndsWithin) > 0) {
+      context.output.info("a keeper whose daemon did not start has been ended");
+      return;
+    }
+  }
+  throw Error(ErrorCode::timeout, "pmx-keeper does not end", "log: " + context.paths().log());
 }
 
 }  // namespace
@@ -47,7 +67,14 @@ int run_ping(Context& context, Arguments& arguments) {
 
 int run_kill(Context& context, Arguments& arguments) {
   context.parse(arguments);
-  Client* daemon = context.running_daemon(true);
+  Client* daemon = nullptr;
+  try {
+    daemon = context.running_daemon(true, kDaemonComesWithin);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::unavailable) throw;
+    end_keeper(context);
+    return 0;
+  }
   if (daemon == nullptr) {
     context.output.info(fmt::format("no daemon runs for {}", context.paths().home()));
     return 0;

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <map>
+#include <tuple>
 
 namespace pmx::cli {
 namespace {
@@ -30,10 +31,12 @@ void add_omitted_env(Context& context, const DumpEntry& entry, AppSpec& spec) {
 std::vector<SavedApp> saved_apps(Context& context, const std::vector<DumpEntry>& entries,
                                  const std::set<std::string>& existing) {
   std::vector<SavedApp> apps;
-  std::map<std::string, std::size_t> index;
+  // A name may have been given twice, to different programs.
+  std::map<std::tuple<std::string, std::string, std::string>, std::size_t> index;
   for (const DumpEntry& entry : entries) {
     if (existing.count(entry.spec.name) != 0) continue;
-    const auto [position, is_new] = index.emplace(entry.spec.name, apps.size());
+    const auto [position, is_new] =
+        index.emplace(std::tuple(entry.spec.name, entry.spec.script, entry.spec.cwd), apps.size());
     if (is_new) {
       apps.push_back({entry.spec, false, entry.unmapped});
       apps.back().spec.instances = 0;

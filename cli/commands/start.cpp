@@ -95,6 +95,15 @@ bool start_one(Context& context, const std::string& target, const StartOptions& 
   std::vector<AppSpec> apps;
   apps.push_back(spec_of(context, launch_request(options, target, app_args)));
   if (options.write) write_file(context, apps);
+  for (const InstanceStatus& other : context.find(apps.front().name, true)) {
+    if (other.name != apps.front().name || !other.detail ||
+        other.detail->spec.script == apps.front().script)
+      continue;
+    context.output.warn(
+        fmt::format("another app is named {} too: {}", other.name, other.detail->spec.script));
+    context.output.warn("commands by name mean both; --name gives this one a name of its own");
+    break;
+  }
   return start_apps(context, std::move(apps), options.force, !options.no_autostart,
                     !options.no_wait);
 }

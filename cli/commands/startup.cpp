@@ -66,7 +66,7 @@ InitSystem init_system(const Options& options, const std::string& root) {
                      "systemd, openrc or systemv");
   }
   if (const auto init = detect_init_system(root, variable("PATH"))) return *init;
-  throw Error(ErrorCode::unavailable, "found neither systemd nor OpenRC nor boot scripts here",
+  throw Error(ErrorCode::not_found, "found neither systemd nor OpenRC nor boot scripts here",
               "name one: pmx startup systemd|openrc|systemv; in a container nothing boots: let it "
               "start pmx");
 }

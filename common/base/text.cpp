@@ -74,7 +74,7 @@ std::optional<std::string> nearest(std::string_view word, const std::vector<std:
     const bool is_start = word.size() >= 3 && candidate.size() > word.size() &&
                           std::string_view(candidate).substr(0, word.size()) == word;
     const std::size_t distance = is_start ? std::min<std::size_t>(count, 1) : count;
-    if (distance < best_edits || (!best && distance == best_edits)) {
+    if (distance < best_edits) {
       best = candidate;
       best_edits = distance;
     }

@@ -305,7 +305,14 @@ Ecosystem parse_ecosystem(const ConfigDocument& document, const EcosystemContext
     (finding.is_error ? problems : report.ecosystem.warnings)
         .push_back(to_text(finding, document.file));
   }
-  if (!problems.empty()) fail(problems, document.file);
+  if (!problems.empty()) {
+    // A slip in a name is often why another is missing.
+    for (const ConfigFinding& finding : report.findings) {
+      if (!finding.is_error && !finding.suggestion.empty())
+        problems.push_back(to_text(finding, document.file));
+    }
+    fail(problems, document.file);
+  }
   return std::move(report.ecosystem);
 }
 

@@ -145,7 +145,7 @@ std::string file_stem_of(std::string_view app_name) {
   std::string stem(app_name);
   for (char& c : stem) {
     const bool kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                      c == '.' || c == '-' || c == '\\';
+                      c == '.' || c == '-' || c == '\\' || static_cast<unsigned char>(c) >= 0x80;
     if (!kept) c = '-';
   }
   return stem;

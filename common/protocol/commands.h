@@ -130,6 +130,7 @@ struct List {
   };
   struct Response {
     std::vector<InstanceStatus> instances;  // by id
+    std::string problem = {};               // changes are not remembered: why; or empty
   };
 };
 

@@ -154,7 +154,10 @@ void from_json(const Json& json, List::Request& value) {
       .optional("follow", value.follow);
 }
 
-void to_json(Json& json, const List::Response& value) { json = {{"instances", value.instances}}; }
+void to_json(Json& json, const List::Response& value) {
+  json = {{"instances", value.instances}};
+  if (!value.problem.empty()) json["problem"] = value.problem;
+}
 void from_json(const Json& json, List::Response& value) {
   Fields(json).required("instances", value.instances);
 }

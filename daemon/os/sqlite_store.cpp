@@ -249,12 +249,19 @@ void SqliteStore::run() {
     try {
       if (batch.renew || !database_) open_anew();
       write(batch);
-      if (std::exchange(failing, false)) post_([this] { report_("state is written again"); });
+      if (std::exchange(failing, false)) {
+        post_([this] {
+          trouble_.clear();
+          report_("state is written again");
+        });
+      }
     } catch (const std::exception& error) {
       written = false;
       if (!std::exchange(failing, true)) {
-        post_([this, text = fmt::format("cannot write {}: {}; it is tried again every second",
-                                        path_, error.what())] { report_(text); });
+        post_([this, text = fmt::format("cannot write {}: {}", path_, error.what())] {
+          trouble_ = text;
+          report_(text + "; it is tried again every second");
+        });
       }
     }
     if (written && list_changed) back_up();

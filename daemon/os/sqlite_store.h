@@ -45,6 +45,7 @@ class SqliteStore : public Store {
   void remove_instance(int pm_id) override;
   void put_file(const std::string& path, std::optional<std::string> content) override;
   void commit(std::function<void()> done) override;
+  [[nodiscard]] std::string trouble() const override { return trouble_; }
 
   // False: the file has been removed or replaced, and SQLite writes on into the one without a name.
   [[nodiscard]] bool has_its_file();
@@ -79,6 +80,7 @@ class SqliteStore : public Store {
   Report report_;
   std::unique_ptr<SQLite::Database> database_;
   std::vector<std::string> remarks_;
+  std::string trouble_;      // of the control thread
   std::set<int> in_backup_;  // ids of instances; of the store's thread
 
   std::mutex mutex_;

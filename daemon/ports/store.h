@@ -72,6 +72,8 @@ class Store {
   // Calls `done` on the control thread when everything queued so far is on the disk, or has failed
   // (reported by the adapter).
   virtual void commit(std::function<void()> done) = 0;
+  // Why changes are not on the disk at present, in words; empty: they are.
+  [[nodiscard]] virtual std::string trouble() const = 0;
 };
 
 }  // namespace pmx

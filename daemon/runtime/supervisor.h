@@ -86,6 +86,8 @@ class Supervisor {
   // Ids of a target, ascending. Throws Error(not_found), with what does exist as a hint.
   [[nodiscard]] std::vector<int> select(const std::string& target) const;
   [[nodiscard]] std::vector<int> all_ids() const;
+  // Store::trouble().
+  [[nodiscard]] std::string store_trouble() const { return ports_.store.trouble(); }
   [[nodiscard]] std::vector<InstanceStatus> status(const std::vector<int>& pm_ids,
                                                    bool detail) const;
   [[nodiscard]] std::vector<LogFile> log_files(const std::vector<int>& pm_ids) const;
@@ -212,6 +214,9 @@ class Supervisor {
   void cancel_reloads(const std::vector<int>& pm_ids, const std::string& why);
   void refuse_second_reload(const std::vector<int>& pm_ids);
   void on_exit(const ProcessExit& exit);
+  [[noreturn]] static void refuse_ambiguous(const std::string& name, const App& one,
+                                            const App& other);
+  // nullptr: none. Throws Error(invalid_request) if there are several: a name may be given twice.
   App* app_named(const std::string& name);
   awaitable<StartOutcome> apply_one(Change change, const ApplyOptions& options, Progress progress);
   // `start_new`: of what is added.

@@ -12,10 +12,20 @@
 namespace pmx {
 
 Supervisor::App* Supervisor::app_named(const std::string& name) {
+  App* found = nullptr;
   for (auto& [id, app] : apps_) {
-    if (app.spec->name == name) return &app;
+    if (app.spec->name != name) continue;
+    if (found != nullptr) refuse_ambiguous(name, *found, app);
+    found = &app;
   }
-  return nullptr;
+  return found;
+}
+
+void Supervisor::refuse_ambiguous(const std::string& name, const App& one, const App& other) {
+  throw Error(ErrorCode::invalid_request,
+              fmt::format("several apps are meant by {}: {} ({}) and {} ({})", name, one.spec->name,
+                          one.spec->script, other.spec->name, other.spec->script),
+              "delete one and start it under another name: pmx start ... --name NAME");
 }
 
 awaitable<std::vector<Supervisor::StartOutcome>> Supervisor::apply(std::vector<Change> changes,

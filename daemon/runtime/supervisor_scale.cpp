@@ -12,6 +12,9 @@ namespace pmx {
 awaitable<Supervisor::ScaleOutcome> Supervisor::scale(std::string name, int count, bool relative) {
   const std::vector<int> ids = select(name);
   App& app = *app_of(ids.front());
+  for (const int id : ids) {
+    if (app_of(id) != &app) refuse_ambiguous(name, app, *app_of(id));
+  }
   const int present = static_cast<int>(app.members.size());
   const int wanted = relative ? present + count : count;
   if (wanted < 1 || wanted > AppSpec::kMaxInstances) {

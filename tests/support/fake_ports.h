@@ -153,6 +153,7 @@ class FakeStore final : public Store {
     held_.push_back({now, std::move(done)});
     if (!hold_commits) release_commits();
   }
+  [[nodiscard]] std::string trouble() const override { return {}; }
   void release_commits() {
     hold_commits = false;
     for (Held& held : std::exchange(held_, {})) {

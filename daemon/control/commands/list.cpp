@@ -9,6 +9,7 @@ awaitable<protocol::List::Response> handle(Tag<protocol::List>, ControlContext& 
   if (request.follow) call.follow_list();
   protocol::List::Response response;
   response.instances = context.supervisor.status(ids, request.detail);
+  response.problem = context.supervisor.store_trouble();
   co_return response;
 }
 
