@@ -156,7 +156,7 @@ TEST_CASE("names of log files follow pm2") {
   spec.pid_file = "/run/web";
   CHECK(paths.pid_of(spec, 3) == "/run/web-3");
   spec.name = "../my app_1.é";
-  CHECK(paths.out_log(spec, 0) == "/h/logs/..-my-app-1.---out.log");
+  CHECK(paths.out_log(spec, 0) == "/h/logs/..-my-app-1.é-out.log");
 }
 
 TEST_CASE("cgroup quotas limit the cores") {
