@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <yaml-cpp/depthguard.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -9,7 +10,9 @@
 #include <charconv>
 #include <cstdint>
 #include <optional>
+#include <sstream>
 #include <utility>
+#include <vector>
 
 #include "common/base/error.h"
 #include "common/base/text.h"
@@ -56,6 +59,47 @@ Json plain_value(const std::string& text) {
   return text;
 }
 
+// Where a document has its first value, if it has one.
+class FirstValue : public YAML::EventHandler {
+ public:
+  std::optional<YAML::Mark> mark;
+
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark& at, YAML::anchor_t) override { note(at); }
+  void OnScalar(const YAML::Mark& at, const std::string&, YAML::anchor_t,
+                const std::string&) override {
+    note(at);
+  }
+  void OnSequenceStart(const YAML::Mark& at, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {
+    note(at);
+  }
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& at, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {
+    note(at);
+  }
+  void OnMapEnd() override {}
+
+ private:
+  void note(const YAML::Mark& at) {
+    if (!mark) mark = at;
+  }
+};
+
+// Of the second document. Not by LoadAll: behind the end of a document in braces it finds the same
+// text again and again as a new one, until there is no memory left.
+std::optional<YAML::Mark> second_document(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  FirstValue first;
+  FirstValue second;
+  if (parser.HandleNextDocument(first)) parser.HandleNextDocument(second);
+  return second.mark;
+}
+
 class YamlReader {
  public:
   explicit YamlReader(const std::string& file) { document_.file = file; }
@@ -64,19 +108,20 @@ class YamlReader {
     if (!is_utf8(text)) {
       throw Error(ErrorCode::invalid_spec, fmt::format("{}: it is not UTF-8", document_.file));
     }
-    std::vector<YAML::Node> documents;
+    YAML::Node document;
+    std::optional<YAML::Mark> second;
     try {
-      documents = YAML::LoadAll(std::string(text));
+      second = second_document(std::string(text));
+      document = YAML::Load(std::string(text));
     } catch (const YAML::DeepRecursion& error) {
       fail(error.mark, fmt::format("nested more than {} deep", ConfigDocument::kDeepest));
     } catch (const YAML::Exception& error) {
       fail(error.mark, error.msg);
     }
-    if (documents.size() > 1) {
-      fail(documents[1].Mark(), "a second document begins here: one is expected",
-           "remove the line ---");
+    if (second) {
+      fail(*second, "a second document begins here: one is expected", "remove the line ---");
     }
-    if (!documents.empty()) document_.root = value(documents[0], {}, 0);
+    document_.root = value(document, {}, 0);
     return std::move(document_);
   }
 

@@ -31,8 +31,8 @@ cd "$build"
 mkdir -p "$target-found"
 "./${target}_fuzz" "-max_total_time=$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
   "$target-found" "$corpus"
-# Small inputs first: one of each behaviour stays.
+# One input of each place in the code, not of each number of times that it is reached: some hundred small files.
 rm -rf "$target-merged"
 mkdir "$target-merged"
-"./${target}_fuzz" -merge=1 "$target-merged" "$corpus" "$target-found"
+"./${target}_fuzz" -set_cover_merge=1 -use_counters=0 "$target-merged" "$corpus" "$target-found"
 cp "$target-merged"/* "$corpus"

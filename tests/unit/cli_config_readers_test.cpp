@@ -65,6 +65,9 @@ TEST_CASE("YAML: what is wrong has a place") {
   CHECK(yaml_problem("a: 1\n\tb: 2").starts_with("a.yaml:2:1: "));
   CHECK(yaml_problem("a: 1\n---\nb: 2") ==
         "a.yaml:3:1: a second document begins here: one is expected");
+  // The library reads this as documents without end.
+  CHECK(yaml_problem("{a: 1} $[[ b@s:c ") ==
+        "a.yaml:1:8: a second document begins here: one is expected");
   CHECK(yaml_problem("a: !ruby/object 1").starts_with("a.yaml:1:4: the tag !ruby/object"));
   CHECK(yaml_problem("[a, b]: 1") == "a.yaml:1:1: a key is a text");
   CHECK(yaml_problem("a: \xff") == "a.yaml: it is not UTF-8");
