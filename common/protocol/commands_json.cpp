@@ -159,7 +159,7 @@ void to_json(Json& json, const List::Response& value) {
   if (!value.problem.empty()) json["problem"] = value.problem;
 }
 void from_json(const Json& json, List::Response& value) {
-  Fields(json).required("instances", value.instances);
+  Fields(json).required("instances", value.instances).optional("problem", value.problem);
 }
 
 void to_json(Json& json, const Logs::Request& value) {

@@ -118,6 +118,33 @@ class Targets(WithApps):
         self.home.fails("logs", "nope", "--nostream")
 
 
+class SameName(pmxtest.PmxTest):
+    """Two programs may have one name, as with pm2. What would have to guess which is meant refuses."""
+
+    def setUp(self):
+        super().setUp()
+        self.scripts = [self.home.file(f"{directory}/app.js", "setInterval(() => {}, 1e6);\n") for directory in ("a", "b")]
+        self.home.run("start", self.scripts[0])
+        self.assertIn(f"another app is named app too: {self.scripts[0]}", self.home.run("start", self.scripts[1]).stderr)
+
+    def programs(self):
+        return sorted(entry["pm2_env"]["pm_exec_path"] for entry in self.home.jlist())
+
+    def test_nothing_is_guessed(self):
+        for command in (("restart", "1", "--max-memory-restart", "300M"), ("scale", "app", "3"), ("export",)):
+            with self.subTest(command):
+                self.assertIn("app", self.home.fails(*command).stderr)
+                self.assertEqual(self.programs(), self.scripts)
+        self.assertEqual(len(self.home.run("restart", "app").stdout.split("✓")), 3)
+
+    def test_both_are_saved(self):
+        self.home.run("save")
+        self.home.kill()
+        os.remove(os.path.join(self.home.path, "pmx.db"))
+        self.home.run("resurrect")
+        self.assertEqual(self.programs(), self.scripts)
+
+
 class ExitCodes(pmxtest.PmxTest):
     def test_empty_list(self):
         for command in ("stop", "restart", "delete", "reload", "start"):
