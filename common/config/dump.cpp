@@ -1,3 +1,4 @@
+// Longer than most files: the tables of fields, of pm2 and of our own, are read and written by the same rows.
 #include "common/config/dump.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Longer than most files: it is one table, a row for each key, and what its rows call.
 #include "common/config/ecosystem_keys.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Longer than most files: both directions of each type stand beside each other.
 #include "common/protocol/model_json.h"
 
 #include <nlohmann/json.hpp>
