@@ -38,7 +38,7 @@ struct StopStep {
     disconnect,  // send Node's internal disconnect: finish connections, then close the channel
     command,     // run the app's stop_command; if that fails, the wait is over
     drain,       // do nothing; look whether it still has connections
-    signal,      // send `signal`
+    signal,      // send `signal`, and SIGCONT behind it: a stopped process acts on none before
   };
   Kind kind = Kind::signal;
   int signal = 0;

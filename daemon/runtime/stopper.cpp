@@ -121,8 +121,11 @@ void Stopper::signal_tree() {
     const bool is_main = process.pid == incarnation_.pid && !incarnation_.exited;
     if (!whole_tree_ && !is_main) continue;
     if (watched_.count(process.pid) != 0) continue;
-    if (step_.kind == StopStep::Kind::signal && (step_.whole_tree || is_main))
+    if (step_.kind == StopStep::Kind::signal && (step_.whole_tree || is_main)) {
       ports_.processes.signal(process, step_.signal);
+      // A stopped process acts on nothing but SIGKILL before it goes on.
+      if (step_.signal != SIGKILL) ports_.processes.signal(process, SIGCONT);
+    }
     watched_[process.pid] =
         ports_.processes.watch(process, [this, pid = process.pid, alive = std::weak_ptr(alive_)] {
           // Out of the watch's own call before it is destroyed.

@@ -67,6 +67,16 @@ class Tree(StopTest):
         self.home.run("stop", "double")
         self.assertFalse([pid for pid in members if process_alive(pid)])
 
+    def test_a_suspended_one_hears_its_signal(self):
+        path = os.path.join(self.home.work, "ended-by")
+        script = self.home.file("app.sh", f"trap 'echo signal >{path}; exit 0' INT; echo up >{path}; while :; do sleep 0.05; done\n")
+        self.home.run("start", script, "--name", "app", "--interpreter", "sh", "-k", "30s")
+        eventually(lambda: os.path.exists(path), 10, "its start")
+        os.kill(self.home.pids("app")[0], signal.SIGSTOP)
+        self.home.run("stop", "app", timeout=20)
+        with open(path) as file:
+            self.assertEqual(file.read(), "signal\n")
+
     def test_cgroups_are_removed(self):
         self.home.run("start", "/bin/sleep", "--name", "look", "--", "1000")
         shown = self.known_by("look")

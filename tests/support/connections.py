@@ -14,6 +14,7 @@ import time
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.I)
 CLOSE = re.compile(rb"\r\nconnection: *close", re.I)
 TIMEOUT = 20
+SPREAD = 0.15  # over which the connections begin: requests of one length that begin together are answered together, which is no gap
 
 
 class Count:
@@ -44,9 +45,10 @@ async def ask(reader, writer, request):
     return length is not None and not CLOSE.search(head)
 
 
-async def client(port, keep, path, count):
+async def client(port, keep, path, count, delay):
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: {'keep-alive' if keep else 'close'}\r\n\r\n".encode()
     reader = writer = None
+    await asyncio.sleep(delay)
     while not count.stopping:
         try:
             if writer is None:
@@ -70,7 +72,7 @@ async def main():
     port, number, mode, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
     count = Count()
     keeps = [mode == "keep" or (mode == "mixed" and i % 2 == 0) for i in range(number)]
-    clients = [asyncio.create_task(client(port, keep, path, count)) for keep in keeps]
+    clients = [asyncio.create_task(client(port, keep, path, count, SPREAD * i / number)) for i, keep in enumerate(keeps)]
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     count.stopping = True
     await asyncio.gather(*clients)

@@ -389,6 +389,7 @@ class FakeProcessTable final : public ProcessTable {
   bool signal(const ProcessRef& process, int number) override {
     FakeProcess& target = world_.processes.at(process.pid);
     if (!target.alive) return false;
+    if (number == SIGCONT) return true;  // nothing to one that runs
     world_.note_down(signal_name(number), target.run);
     if (!target.ignores.contains(number))
       world_.end(target.run, {ExitStatus::Kind::signalled, number, false});
