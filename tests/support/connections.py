@@ -21,13 +21,15 @@ class Count:
     def __init__(self):
         self.ok = self.opened = 0
         self.failed = {}
-        self.last = time.monotonic()
+        self.last = None
         self.gap = 0.0
         self.stopping = False
 
     def answered(self):
         now = time.monotonic()
-        self.gap, self.last = max(self.gap, now - self.last), now
+        if self.last is not None:  # how long the first request takes is no gap
+            self.gap = max(self.gap, now - self.last)
+        self.last = now
         self.ok += 1
 
 
