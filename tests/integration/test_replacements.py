@@ -90,7 +90,9 @@ class Replacements(pmxtest.PmxTest):
         self.table("python asyncio", fixture("http_any.py"), env={"KIND": "asyncio"})
 
     def test_cpp(self):
-        self.table("c++", os.path.join(BUILT, "pmx_http_any"))
+        self.table("c++, one at a time", os.path.join(BUILT, "pmx_http_any"))
+        if FULL:
+            self.table("c++, threads", os.path.join(BUILT, "pmx_http_any"), env={"THREADS": "1"})
 
     @unittest.skipUnless(shutil.which("ruby"), "there is no ruby here")
     def test_ruby(self):
