@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "cli/running_keeper.h"
+#include "cli/unit_store.h"
 #include "common/base/error.h"
 #include "common/sys/cgroup.h"
 
@@ -120,6 +121,29 @@ std::vector<char*> pointers_to(std::vector<std::string>& words) {
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
   return pointers;
+}
+
+// "pmxd --restore": a new keeper gets the descriptors that systemd has kept of the last one.
+bool restore_keeper(const Paths& paths, const StoredDescriptors& stored) {
+  const std::string log = paths.log();  // must live until the spawn
+  posix_spawn_file_actions_t actions{};
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log.c_str(),
+                                     O_WRONLY | O_CREAT | O_APPEND, 0600);
+  ::posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+  const std::string daemon = own_directory() + "/pmxd";
+  std::vector<std::string> words = {daemon, "--home", paths.home(), "--restore"};
+  std::vector<std::string> variables = daemon_environment(paths.home(), false);
+  variables.push_back(fmt::format("LISTEN_FDS={}", stored.count));
+  variables.push_back("LISTEN_FDNAMES=" + stored.names);
+  pid_t child = 0;
+  const int code = ::posix_spawn(&child, daemon.c_str(), &actions, nullptr,
+                                 pointers_to(words).data(), pointers_to(variables).data());
+  ::posix_spawn_file_actions_destroy(&actions);
+  int status = 0;
+  return code == 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+         WEXITSTATUS(status) == 0;
 }
 
 class KeeperStart {
@@ -260,6 +284,12 @@ Connected connect_or_start(const Paths& paths) {
   if (const UniqueFd keeper = find_running_keeper(paths.home())) {
     client = wait_for_keeper(keeper, paths, kReadyWithin);
     if (client) return {std::move(*client), false};
+  }
+  if (const StoredDescriptors stored = stored_descriptors();
+      stored.count > 0 && restore_keeper(paths, stored)) {
+    const UniqueFd keeper = find_running_keeper(paths.home());
+    if (keeper) client = wait_for_keeper(keeper, paths, kReadyWithin);
+    if (client) return {std::move(*client), true};
   }
   KeeperStart start(paths, false);
   start.wait_until_ready();

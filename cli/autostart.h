@@ -17,7 +17,8 @@ struct Connected {
 };
 
 // Connects; if nobody serves the socket: creates the home (0700), takes the lock, looks again and
-// starts pmx-keeper from this program's own directory. Waits at most 30 s for the lock and 20 s
+// starts pmx-keeper from this program's own directory, with what systemd has kept of the last one
+// if this is the main process of a unit. Waits at most 30 s for the lock and 20 s
 // for the daemon. Throws Error(unavailable) with what the daemon said.
 Connected connect_or_start(const Paths& paths);
 

@@ -177,6 +177,7 @@ bool Client::list_has_changed() {
   template std::optional<protocol::Command::Response> Client::answer<protocol::Command>( \
       const OnProgress&);
 PMX_CALL(Ping)
+PMX_CALL(UnitStore)
 PMX_CALL(Start)
 PMX_CALL(Apply)
 PMX_CALL(Stop)

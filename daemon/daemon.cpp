@@ -67,6 +67,11 @@ void log_line(const std::string& text) {
   (void)!::write(STDERR_FILENO, line.data(), line.size());
 }
 
+KeeperCommand keeper_command(const DaemonOptions& options) {
+  return {options.own_directory + "/pmx-keeper", options.own_directory + "/pmxd",
+          options.paths.home()};
+}
+
 mode_t present_umask() {
   const mode_t mask = ::umask(0);
   ::umask(mask);
@@ -138,8 +143,9 @@ class Daemon {
         {.on_exit = [this](std::uint64_t slot,
                            const keeper::ExitRecord& record) { spawner_.exited(slot, record); },
          .on_lost = [this] { keeper_lost(); }});
-    context_ = std::make_unique<ControlContext>(ControlContext{
-        io_, *supervisor_, logs_, keeper_pid_, options_.paths.log(), [this] { end(); }, sayer()});
+    context_ = std::make_unique<ControlContext>(
+        ControlContext{io_, *supervisor_, logs_, keeper_pid_, options_.paths.log(),
+                       [this] { end(); }, sayer(), [this] { mirror_to_unit(); }});
     server_ = std::make_unique<ControlServer>(io_, home_.listen(group_), *context_, group_);
     server_->start();
     watch_home();
@@ -364,12 +370,20 @@ class Daemon {
     });
   }
 
+  void mirror_to_unit() {
+    const std::string path = options_.paths.unit_socket();
+    try {
+      link_.mirror_to(sys::connect_unix(path, SOCK_SEQPACKET | SOCK_NONBLOCK));
+    } catch (const std::system_error& error) {
+      throw Error(ErrorCode::unavailable, error.what(),
+                  "this is asked for by the main process of a systemd unit, `pmx unit run`");
+    }
+  }
+
   void keeper_lost() {
     log_line("the keeper has died; starting another one");
     store_.commit([this] {
-      const KeeperCommand command{options_.own_directory + "/pmx-keeper",
-                                  options_.own_directory + "/pmxd", options_.paths.home()};
-      if (!replace_keeper(link_, command)) {
+      if (!replace_keeper(link_.slots(), keeper_command(options_))) {
         log_line(
             "no new keeper could be started; apps run on, their exits cannot be seen until `pmx` "
             "starts a daemon again");
@@ -413,6 +427,14 @@ class Daemon {
 };
 
 }  // namespace
+
+bool restore_keeper(const DaemonOptions& options, std::vector<NamedFd> stored) {
+  const std::size_t count = stored.size();
+  const KeeperSlots slots = mirrored_slots(std::move(stored));
+  log_line(fmt::format("the descriptors of an earlier keeper ({}) go to a new one: {} slots", count,
+                       slots.size()));
+  return replace_keeper(slots, keeper_command(options));
+}
 
 int run_daemon(DaemonOptions options) {
   const UniqueFd ready(options.ready ? ::dup(options.ready.get()) : -1);

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "common/base/unique_fd.h"
 #include "common/config/paths.h"
+#include "daemon/os/slot_mirror.h"
 
 namespace pmx {
 
@@ -19,5 +21,9 @@ struct DaemonOptions {
 // Runs until asked to end; returns the exit code (daemon/keeper/wire.h). Throws Error if it cannot
 // run in this home.
 int run_daemon(DaemonOptions options);
+
+// After the end of both keeper and daemon: starts a keeper that has what a SlotMirror has stored, and
+// which starts its daemon as soon as this process has ended. False: it could not.
+bool restore_keeper(const DaemonOptions& options, std::vector<NamedFd> stored);
 
 }  // namespace pmx

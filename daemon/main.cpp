@@ -1,7 +1,10 @@
 // pmxd: the daemon. Started by pmx-keeper; started by hand it starts a keeper for itself.
+//   --restore   its keeper gets the descriptors in $LISTEN_FDS (see restore_keeper)
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <csignal>
@@ -11,6 +14,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "common/base/build_info.h"
 #include "common/base/error.h"
@@ -27,6 +32,7 @@ struct Flags {
   int link_fd = -1;
   int ready_fd = -1;
   bool version = false;
+  bool restore = false;
 };
 
 std::optional<int> descriptor(std::string_view text) {
@@ -42,6 +48,10 @@ std::optional<Flags> parse(int argc, char** argv) {
     const std::string_view flag = argv[i];
     if (flag == "--version" || flag == "-v") {
       flags.version = true;
+      continue;
+    }
+    if (flag == "--restore") {
+      flags.restore = true;
       continue;
     }
     if (i + 1 == argc) return std::nullopt;
@@ -62,6 +72,24 @@ std::optional<Flags> parse(int argc, char** argv) {
 unsigned long soft_open_files() {
   const char* text = std::getenv("PMX_NOFILE_SOFT");
   return text != nullptr ? std::strtoul(text, nullptr, 10) : 0;
+}
+
+// sd_listen_fds_with_names(3); whose they are was looked at by `pmx unit run`.
+std::vector<pmx::NamedFd> stored_descriptors() {
+  constexpr int kFirst = 3;  // SD_LISTEN_FDS_START
+  const char* const count = std::getenv("LISTEN_FDS");
+  const char* const names = std::getenv("LISTEN_FDNAMES");
+  std::vector<pmx::NamedFd> stored;
+  std::string_view rest = names == nullptr ? "" : names;
+  for (int i = 0; i < (count == nullptr ? 0 : std::atoi(count)); ++i) {
+    const std::string_view name = rest.substr(0, rest.find(':'));
+    rest.remove_prefix(std::min(rest.size(), name.size() + 1));
+    stored.push_back({std::string(name), pmx::UniqueFd(kFirst + i)});
+    ::fcntl(kFirst + i, F_SETFD, FD_CLOEXEC);
+  }
+  ::unsetenv("LISTEN_FDS");
+  ::unsetenv("LISTEN_FDNAMES");
+  return stored;
 }
 
 int become_keeper(const std::string& directory, const std::string& home) {
@@ -94,6 +122,8 @@ int main(int argc, char** argv) {
     if (std::getenv("PMX_TRANSIENT") != nullptr) options.paths.use_transient_database();
     options.own_directory = std::filesystem::read_symlink("/proc/self/exe").parent_path();
     options.paths.ensure_home();
+    if (flags->restore)
+      return pmx::restore_keeper(options, stored_descriptors()) ? EXIT_SUCCESS : EXIT_FAILURE;
     if (flags->link_fd < 0) return become_keeper(options.own_directory, options.paths.home());
     options.link.reset(flags->link_fd);
     options.ready.reset(flags->ready_fd);

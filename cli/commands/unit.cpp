@@ -5,43 +5,25 @@
 // by an earlier command, outside of the unit.
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
+#include <optional>
 
 #include "cli/autostart.h"
 #include "cli/commands/commands.h"
 #include "cli/running_keeper.h"
+#include "cli/unit_store.h"
 #include "common/sys/pidfd.h"
 #include "common/sys/unix_socket.h"
 
 namespace pmx::cli {
 namespace {
-
-// sd_notify(3). Without effect if systemd does not ask for it.
-void tell_systemd(const std::string& text) {
-  const char* path = std::getenv("NOTIFY_SOCKET");
-  if (path == nullptr || path[0] == '\0') return;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::size_t length = std::min(std::strlen(path), sizeof address.sun_path - 1);
-  std::memcpy(address.sun_path, path, length);
-  if (path[0] == '@') address.sun_path[0] = '\0';
-  const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
-  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
-  const auto* where = reinterpret_cast<const sockaddr*>(&address);
-  if (::sendto(socket.get(), text.data(), text.size(), MSG_NOSIGNAL, where, size) < 0) {
-    throw Error(ErrorCode::unavailable,
-                fmt::format("cannot tell systemd ({}): {}", path, std::strerror(errno)));
-  }
-}
 
 constexpr int kForEver = -1;
 
@@ -91,19 +73,69 @@ bool daemon_answers(Context& context, int milliseconds) {
   return false;
 }
 
+// Has the daemon connect to the store. What the store lacks is no harm while keeper or daemon live.
+void connect_store(Context& context) {
+  try {
+    std::optional<Client> client = connect_if_running(context.paths());
+    if (client) client->call<protocol::UnitStore>({});
+  } catch (const Error& error) {
+    context.output.error(error);
+  }
+}
+
+// If systemd cannot be told any more, there is nothing to be stored.
+void handle(Context& context, std::optional<UnitStore>& store) {
+  const bool was_connected = store->is_connected();
+  try {
+    store->handle();
+  } catch (const Error& error) {
+    context.output.error(error);
+    store.reset();
+    return;
+  }
+  // The daemon has ended: its successor is asked as soon as it serves.
+  if (was_connected && !store->is_connected()) connect_store(context);
+}
+
 int stay_with_keeper(Context& context) {
+  const SystemdNotifier systemd;
+  std::optional<UnitStore> store;
+  // Before the daemon is started: what was stored is known by its names as long as it is not closed.
+  if (systemd.is_listening()) {
+    context.paths().ensure_home();
+    store.emplace(context.paths().unit_socket(), systemd);
+  }
   const auto pong = context.daemon().call<protocol::Ping>({});
+  close_stored_descriptors();
   const UniqueFd keeper = sys::pidfd_open(pong.keeper_pid);
   if (!keeper) {
     throw Error(ErrorCode::unavailable,
                 fmt::format("pmx-keeper (pid {}) has just ended", pong.keeper_pid),
                 "log: " + context.paths().log());
   }
-  tell_systemd(
+  systemd.tell(
       fmt::format("READY=1\nSTATUS=pmx {} serves {}", pong.version, context.paths().home()));
   const int beat = watchdog_beat();
-  while (!ends_within(keeper, beat)) {
-    if (daemon_answers(context, beat) || daemon_answers(context, beat)) tell_systemd("WATCHDOG=1");
+  auto next_beat = std::chrono::steady_clock::now() + std::chrono::milliseconds(beat);
+  if (store) connect_store(context);
+  for (;;) {
+    std::array<pollfd, 2> events{
+        pollfd{.fd = keeper.get(), .events = POLLIN, .revents = 0},
+        pollfd{.fd = store ? store->fd() : -1, .events = POLLIN, .revents = 0}};
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(next_beat - std::chrono::steady_clock::now());
+    const int wait =
+        beat == kForEver ? kForEver : static_cast<int>(std::max<long>(left.count(), 0));
+    const int polled = ::poll(events.data(), events.size(), wait);
+    if (polled < 0 && errno == EINTR) continue;
+    if (events[0].revents != 0) break;
+    if (events[1].revents != 0) {
+      handle(context, store);
+      continue;
+    }
+    if (daemon_answers(context, beat) || daemon_answers(context, beat)) systemd.tell("WATCHDOG=1");
+    if (store && !store->is_connected()) connect_store(context);
+    next_beat = std::chrono::steady_clock::now() + std::chrono::milliseconds(beat);
   }
   context.output.remark(fmt::format("pmx-keeper (pid {}) has ended", pong.keeper_pid));
   return 0;

@@ -28,6 +28,8 @@ class Paths {
   [[nodiscard]] std::string socket() const { return home_ + "/pmx.sock"; }
   // Where apps ask for the ports they bind.
   [[nodiscard]] std::string listen_socket() const { return home_ + "/app.sock"; }
+  // Of the unit's main process, for what systemd shall keep.
+  [[nodiscard]] std::string unit_socket() const { return home_ + "/unit.sock"; }
   [[nodiscard]] std::string pid_file() const { return home_ + "/pmx.pid"; }  // of the daemon
   [[nodiscard]] std::string log() const { return home_ + "/pmx.log"; }       // of the daemon
   [[nodiscard]] std::string database() const { return home_ + "/" + database_name(); }

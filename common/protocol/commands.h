@@ -29,6 +29,14 @@ struct Ping {
   };
 };
 
+// Of the main process of a systemd unit: the daemon connects to its socket and sends there all that
+// systemd shall keep (unit_store.h), now and whenever it changes. Error `unavailable`: it cannot.
+struct UnitStore {
+  static constexpr std::string_view method = "unit.store";
+  struct Request {};
+  struct Response {};
+};
+
 // Adds apps, or starts again what is stopped under the same name and script. All specs are checked
 // before anything is done. Answers when each instance is online, has failed, or its listen timeout
 // has passed.
@@ -276,8 +284,8 @@ struct TypeList {};
 
 // The one list: the daemon's table is made from it, and a command without a handler does not
 // compile.
-using AllCommands = TypeList<Ping, Start, Apply, Stop, Restart, Reload, Delete, List, Logs, Flush,
-                             ReloadLogs, Scale, Reset, Signal, Trigger, Send, Kill>;
+using AllCommands = TypeList<Ping, UnitStore, Start, Apply, Stop, Restart, Reload, Delete, List,
+                             Logs, Flush, ReloadLogs, Scale, Reset, Signal, Trigger, Send, Kill>;
 
 using Json = nlohmann::json;
 
@@ -288,6 +296,8 @@ using Json = nlohmann::json;
   void from_json(const Json& json, Type& value);
 PMX_PROTOCOL_JSON(Ping::Request)
 PMX_PROTOCOL_JSON(Ping::Response)
+PMX_PROTOCOL_JSON(UnitStore::Request)
+PMX_PROTOCOL_JSON(UnitStore::Response)
 PMX_PROTOCOL_JSON(Start::Request)
 PMX_PROTOCOL_JSON(Start::Outcome)
 PMX_PROTOCOL_JSON(Start::Response)

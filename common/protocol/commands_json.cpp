@@ -23,6 +23,12 @@ void from_json(const Json& json, Ping::Response& value) {
       .optional("keeper_pid", value.keeper_pid);
 }
 
+void to_json(Json& json, const UnitStore::Request&) { json = Json::object(); }
+void from_json(const Json&, UnitStore::Request&) {}
+
+void to_json(Json& json, const UnitStore::Response&) { json = Json::object(); }
+void from_json(const Json&, UnitStore::Response&) {}
+
 void to_json(Json& json, const Start::Request& value) {
   json = {{"apps", value.apps},
           {"force", value.force},

@@ -53,9 +53,9 @@ UniqueFd listen_unix(const std::string& path, int backlog, int type, std::option
   return fd;
 }
 
-UniqueFd connect_unix(const std::string& path) {
+UniqueFd connect_unix(const std::string& path, int type) {
   const sockaddr_un address = address_of(path);
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  UniqueFd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
   if (!fd) fail("socket for", path);
   int result = 0;
   do {

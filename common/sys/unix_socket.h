@@ -21,7 +21,7 @@ UniqueFd listen_unix(const std::string& path, int backlog, int type = SOCK_STREA
 
 // Blocking, CLOEXEC. Throws std::system_error: ENOENT and ECONNREFUSED mean that nobody serves the
 // path.
-UniqueFd connect_unix(const std::string& path);
+UniqueFd connect_unix(const std::string& path, int type = SOCK_STREAM);
 
 // User id of the process at the other end, as the kernel saw it at connect time (SO_PEERCRED).
 uid_t peer_uid(int fd);

@@ -17,6 +17,7 @@ struct ControlContext {
   std::string daemon_log;              // path
   std::function<void()> request_exit;  // ends the daemon in order, once the present answer is out
   std::function<void(const std::string&)> log;
+  std::function<void()> mirror_to_unit;  // connects to the unit's main process; throws
 };
 
 }  // namespace pmx

@@ -33,6 +33,7 @@ struct Call {
   awaitable<protocol::Command::Response> handle(Tag<protocol::Command>, ControlContext& context, \
                                                 protocol::Command::Request request, Call& call);
 PMX_HANDLER(Ping)
+PMX_HANDLER(UnitStore)
 PMX_HANDLER(Start)
 PMX_HANDLER(Apply)
 PMX_HANDLER(Stop)

@@ -31,31 +31,9 @@ UniqueFd duplicate(int fd) {
   return copy;
 }
 
-void set_state(Message& message, const std::string& state) {
-  message.flags |= keeper::has_state;
-  message.state_size =
-      static_cast<std::uint32_t>(std::min<std::size_t>(state.size(), keeper::kStateBytes));
-  std::memcpy(static_cast<char*>(message.state), state.data(), message.state_size);
-}
-
-// Flags and counts for descriptors sent with a slot; returns the descriptors in wire order.
-std::vector<int> describe_fds(Message& message, const KeeperLink::Slot& slot) {
-  std::vector<int> fds;
-  if (slot.pidfd) {
-    message.flags |= keeper::has_pidfd;
-    fds.push_back(slot.pidfd.get());
-  }
-  if (!slot.fds.empty()) {
-    message.flags |= keeper::has_fds;
-    message.fd_count = static_cast<std::uint32_t>(slot.fds.size());
-    for (const UniqueFd& fd : slot.fds) fds.push_back(fd.get());
-  }
-  return fds;
-}
-
 }  // namespace
 
-KeeperLink::KeeperLink(asio::io_context& io, UniqueFd link) : link_(io) {
+KeeperLink::KeeperLink(asio::io_context& io, UniqueFd link) : io_(io), link_(io) {
   const int flags = ::fcntl(link.get(), F_GETFL);
   if (flags < 0 || ::fcntl(link.get(), F_SETFL, flags | O_NONBLOCK) != 0 ||
       ::fcntl(link.get(), F_SETFD, FD_CLOEXEC) != 0) {
@@ -107,7 +85,8 @@ void KeeperLink::store_process(std::uint64_t slot, pid_t pid, std::uint64_t star
   message.flags = keeper::has_pid;
   message.pid = pid;
   message.start_time = start_time;
-  send(message, describe_fds(message, entry));
+  send(message, add_fds(message, entry));
+  changed(slot);
 }
 
 void KeeperLink::store_fds(std::uint64_t slot, std::vector<UniqueFd> fds,
@@ -117,7 +96,8 @@ void KeeperLink::store_fds(std::uint64_t slot, std::vector<UniqueFd> fds,
   entry.state = state;
   Message message = keeper::make_message(Verb::store, slot);
   set_state(message, state);
-  send(message, describe_fds(message, entry));
+  send(message, add_fds(message, entry));
+  changed(slot);
 }
 
 void KeeperLink::store_state(std::uint64_t slot, const std::string& state) {
@@ -127,33 +107,23 @@ void KeeperLink::store_state(std::uint64_t slot, const std::string& state) {
   Message message = keeper::make_message(Verb::store, slot);
   set_state(message, state);
   send(message, {});
+  changed(slot);
 }
 
 void KeeperLink::drop(std::uint64_t slot) {
-  if (slots_.erase(slot) != 0) send(keeper::make_message(Verb::drop, slot), {});
+  if (slots_.erase(slot) == 0) return;
+  send(keeper::make_message(Verb::drop, slot), {});
+  changed(slot);
 }
 
 void KeeperLink::ready() { send(keeper::make_message(Verb::ready, 0), {}); }
 
-bool KeeperLink::hand_over(int link) const {
-  for (const auto& [id, slot] : slots_) {
-    Message message = keeper::make_message(Verb::store, id);
-    if (slot.pid != 0) {
-      message.flags |= keeper::has_pid;
-      message.pid = slot.pid;
-      message.start_time = slot.start_time;
-    }
-    if (slot.exit) {
-      message.flags |= keeper::has_exit;
-      message.exit = *slot.exit;
-    }
-    set_state(message, slot.state);
-    const std::vector<int> fds = describe_fds(message, slot);
-    if (keeper::send_message(link, message, fds.data(), static_cast<int>(fds.size())) !=
-        LinkResult::done)
-      return false;
-  }
-  return true;
+void KeeperLink::mirror_to(UniqueFd socket) {
+  mirror_ = std::make_unique<SlotMirror>(io_, std::move(socket), slots_);
+}
+
+void KeeperLink::changed(std::uint64_t slot) {
+  if (mirror_) mirror_->changed(slot);
 }
 
 void KeeperLink::send(const Message& message, const std::vector<int>& fds) {
@@ -256,6 +226,7 @@ void KeeperLink::take(const Message& message, std::vector<UniqueFd> fds) {
       // Told once by the slot list and once more by the keeper's repetition.
       const bool first = !found->second.exit.has_value();
       found->second.exit = message.exit;
+      if (first) changed(message.slot);
       if (first && events_.on_exit) events_.on_exit(message.slot, message.exit);
       return;
     }

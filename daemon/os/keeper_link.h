@@ -10,26 +10,20 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "common/base/unique_fd.h"
 #include "daemon/keeper/wire.h"
+#include "daemon/os/keeper_slots.h"
+#include "daemon/os/slot_mirror.h"
 
 namespace pmx {
 
 class KeeperLink {
  public:
-  struct Slot {
-    pid_t pid = 0;
-    std::uint64_t start_time = 0;
-    UniqueFd pidfd;
-    std::vector<UniqueFd> fds;
-    std::string state;
-    std::optional<keeper::ExitRecord> exit;
-  };
+  using Slot = KeeperSlot;
   struct Events {
     std::function<void(std::uint64_t slot, const keeper::ExitRecord&)> on_exit;
     std::function<void()> on_lost;  // the keeper is gone; the link is of no more use
@@ -44,7 +38,7 @@ class KeeperLink {
   // From now on reports what comes.
   void start(Events events);
 
-  [[nodiscard]] const std::map<std::uint64_t, Slot>& slots() const noexcept { return slots_; }
+  [[nodiscard]] const KeeperSlots& slots() const noexcept { return slots_; }
   [[nodiscard]] const Slot* find(std::uint64_t slot) const;
 
   // A process is about to be made for this slot.
@@ -56,9 +50,8 @@ class KeeperLink {
   void drop(std::uint64_t slot);
   void ready();
 
-  // Hands every slot to a new keeper at the other end of `link`; blocks until it has taken them.
-  // False: it did not.
-  bool hand_over(int link) const;
+  // From now on there is a copy of all slots at the other end of `socket`, too.
+  void mirror_to(UniqueFd socket);
 
  private:
   struct Queued {
@@ -73,8 +66,12 @@ class KeeperLink {
   void take(const keeper::Message& message, std::vector<UniqueFd> fds);
   void lost();
 
+  void changed(std::uint64_t slot);
+
+  asio::io_context& io_;
   asio::posix::stream_descriptor link_;
-  std::map<std::uint64_t, Slot> slots_;
+  KeeperSlots slots_;
+  std::unique_ptr<SlotMirror> mirror_;
   Events events_;
   std::deque<Queued> queue_;
   bool loaded_ = false;

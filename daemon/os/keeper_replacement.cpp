@@ -1,5 +1,6 @@
 #include "daemon/os/keeper_replacement.h"
 
+#include <poll.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -7,15 +8,36 @@
 
 #include <array>
 #include <string>
+#include <vector>
+
+#include "daemon/keeper/link_io.h"
 
 namespace pmx {
 namespace {
 
 constexpr int kChildFd = 3;
+constexpr int kTakenWithinMs = 5000;
+
+// Blocks until the keeper at the other end has taken them. False: it did not.
+bool hand_over(int link, const KeeperSlots& slots) {
+  for (const auto& [id, slot] : slots) {
+    keeper::Message message = store_message(id, slot);
+    const std::vector<int> fds = add_fds(message, slot);
+    for (;;) {
+      const keeper::LinkResult sent =
+          keeper::send_message(link, message, fds.data(), static_cast<int>(fds.size()));
+      if (sent == keeper::LinkResult::done) break;
+      pollfd room{.fd = link, .events = POLLOUT, .revents = 0};
+      if (sent != keeper::LinkResult::would_block || ::poll(&room, 1, kTakenWithinMs) <= 0)
+        return false;
+    }
+  }
+  return true;
+}
 
 }  // namespace
 
-bool replace_keeper(const KeeperLink& link, const KeeperCommand& command) {
+bool replace_keeper(const KeeperSlots& slots, const KeeperCommand& command) {
   std::array<int, 2> pair{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0) return false;
   UniqueFd ours(pair[0]);
@@ -41,7 +63,7 @@ bool replace_keeper(const KeeperLink& link, const KeeperCommand& command) {
   int status = 0;
   ::waitpid(pid, &status, 0);
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return false;
-  if (!link.hand_over(ours.get())) return false;
+  if (!hand_over(ours.get(), slots)) return false;
   // Open until this process ends: its end is the signal to start the next daemon.
   (void)ours.release();
   return true;

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "daemon/os/keeper_link.h"
+#include "daemon/os/keeper_slots.h"
 
 namespace pmx {
 
@@ -14,8 +14,8 @@ struct KeeperCommand {
   std::string home;
 };
 
-// True: the new keeper has all slots and waits for this daemon's end to start the next one under
+// True: the new keeper has all slots and waits for this process' end to start the next one under
 // it. Blocks until then (milliseconds).
-bool replace_keeper(const KeeperLink& link, const KeeperCommand& command);
+bool replace_keeper(const KeeperSlots& slots, const KeeperCommand& command);
 
 }  // namespace pmx

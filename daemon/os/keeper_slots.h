@@ -1,10 +1,17 @@
-// What the numbers of keeper slots mean: kind (8 bits), then for runs pm_id (24 bits) and
-// generation (32 bits).
+// What the daemon puts into the keeper's slots. Their numbers: kind (8 bits), then for runs pm_id
+// (24 bits) and generation (32 bits).
 #pragma once
 
-#include <cstdint>
-#include <optional>
+#include <sys/types.h>
 
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/unique_fd.h"
+#include "daemon/keeper/wire.h"
 #include "daemon/ports/spawner.h"
 
 namespace pmx {
@@ -29,5 +36,21 @@ constexpr RunId run_of(std::uint64_t slot) {
   return {static_cast<int>((slot >> 32U) & 0xffffffU),
           static_cast<std::uint32_t>(slot & 0xffffffffU)};
 }
+
+struct KeeperSlot {
+  pid_t pid = 0;  // 0: none, or not yet
+  std::uint64_t start_time = 0;
+  UniqueFd pidfd;
+  std::vector<UniqueFd> fds;
+  std::string state;
+  std::optional<keeper::ExitRecord> exit;
+};
+using KeeperSlots = std::map<std::uint64_t, KeeperSlot>;
+
+void set_state(keeper::Message& message, const std::string& state);
+// Flags and counts for the slot's descriptors; returns them in wire order.
+std::vector<int> add_fds(keeper::Message& message, const KeeperSlot& slot);
+// A `store` message of all that there is but descriptors.
+keeper::Message store_message(std::uint64_t id, const KeeperSlot& slot);
 
 }  // namespace pmx

@@ -58,7 +58,7 @@ std::string joined(std::string_view directory, std::string_view name) {
 std::vector<std::string> files_of_home(const std::string& home) {
   std::vector<std::string> files{home + "/"};
   for (const char* const name :
-       {"/pmx.", "/app.sock", "/logs/", "/pids/", "/dump.pmx", "/node-drain.cjs"}) {
+       {"/pmx.", "/app.sock", "/unit.sock", "/logs/", "/pids/", "/dump.pmx", "/node-drain.cjs"}) {
     files.push_back(home + name);
   }
   return files;

@@ -177,16 +177,25 @@ def step_units():
         if pids is None:
             pong = system.ping()
             pids = [pong["keeper_pid"], pong["daemon_pid"]]
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+        # Stopped first: neither can start the other again.
+        os.kill(pong["keeper_pid"], signal.SIGSTOP)
 
-        def served():
+        def served(pids=pids):
             # A question, not a command that could start a daemon.
             assert system.ping()["keeper_pid"] not in pids
             return run("systemctl", "is-active", system.unit, fails=True).strip() == "active"
-        eventually(served, 20, f"served again after kill -9 of {what}")
+        with Load(system.port, threads=2) as load:
+            load.wait_ok(20)
+            for pid in reversed(pids):
+                os.kill(pid, signal.SIGKILL)
+            eventually(served, 20, f"served again after kill -9 of {what}")
+            load.wait_ok(20)
+        assert load.failed == 0, f"{what}: {load}"
         assert system.runs() == after, f"{what}: {system.runs()}, before {after}"
-        good(f"kill -9 of {what}: served again, the same processes")
+        good(f"kill -9 of {what}: served again, the same processes, {load.ok} requests, 0 failed")
+    with open("/var/lib/pmx/pmx.log", encoding="utf-8") as file:
+        assert "the descriptors of an earlier keeper" in file.read(), "systemd has kept none"
+    good("what both held was in systemd's store: " + run("systemctl", "show", system.unit, "--property=NFileDescriptorStore").strip())
 
 
 def step_system():

@@ -164,6 +164,8 @@ TEST_CASE("an AppSpec survives, bytes that are no UTF-8 included") {
 TEST_CASE("requests and responses survive") {
   round_trip(Ping::Request{});
   round_trip(Ping::Response{"0.1.0", 1, 10, 11});
+  round_trip(UnitStore::Request{});
+  round_trip(UnitStore::Response{});
   round_trip(Start::Request{{full_spec(), full_spec()}, true, true, false});
   const Start::Outcome outcome{"web", "no", "do that", true, {full_status()}};
   round_trip(Start::Response{{outcome}});
