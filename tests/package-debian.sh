@@ -117,7 +117,7 @@ fi
 step "A Debian 12 in $debian"
 make_debian_root "$debian"
 progress "install what the test needs" chroot "$debian" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
-  sh -c 'apt-get update && apt-get install -y --no-install-recommends systemd-sysv dbus libpam-systemd python3'
+  sh -c 'apt-get update && apt-get install -y --no-install-recommends systemd-sysv dbus libpam-systemd man-db python3'
 mkdir -p "$debian/opt/pmx-tests/packages"
 cp -R "$root/tests/package" "$root/tests/support" "$root/tests/fixtures" "$debian/opt/pmx-tests/"
 cp "$packages/$first" "$packages/next/"pmx_*.deb "$debian/opt/pmx-tests/packages/"
