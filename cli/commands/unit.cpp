@@ -79,7 +79,8 @@ void connect_store(Context& context) {
     std::optional<Client> client = connect_if_running(context.paths());
     if (client) client->call<protocol::UnitStore>({});
   } catch (const Error& error) {
-    context.output.error(error);
+    // A daemon of before this was there knows nothing of it.
+    if (error.code() != ErrorCode::unknown_method) context.output.error(error);
   }
 }
 
