@@ -6,7 +6,9 @@ Ends at a line (or the end) of stdin and prints one JSON object: ok, failed (kin
 any connection), connections (how many were opened)."""
 
 import asyncio
+import contextlib
 import json
+import os
 import re
 import sys
 import time
@@ -71,6 +73,8 @@ async def client(port, keep, path, count, delay):
 
 
 async def main():
+    with contextlib.suppress(PermissionError):
+        os.nice(-4)  # what measures is not to wait for a processor while servers start
     port, number, mode, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
     count = Count()
     keeps = [mode == "keep" or (mode == "mixed" and i % 2 == 0) for i in range(number)]
