@@ -196,6 +196,10 @@ std::vector<AdoptedRun> CloneSpawner::adopt(pid_t keeper_pid) {
   return runs;
 }
 
+std::string CloneSpawner::limits_problem(const ProcessLimits& limits) const {
+  return cgroups_.problem(sys::cgroup_settings(limits));
+}
+
 std::variant<Process, SpawnError> CloneSpawner::spawn(const SpawnRequest& request) {
   const std::uint64_t slot = run_slot(request.run);
   sys::ChildLimits limits;

@@ -33,6 +33,7 @@ class CloneSpawner : public Spawner {
   std::vector<AdoptedRun> adopt(pid_t keeper_pid);
 
   std::variant<Process, SpawnError> spawn(const SpawnRequest& request) override;
+  [[nodiscard]] std::string limits_problem(const ProcessLimits& limits) const override;
   InputResult write_input(RunId run, std::string_view bytes) override;
   void remember(RunId run, const std::string& note) override;
   void forget(RunId run) override;

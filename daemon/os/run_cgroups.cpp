@@ -25,6 +25,13 @@ std::uint32_t hash(std::string_view text) {
   return value;
 }
 
+std::string refusal(const sys::CgroupSetting& setting, const std::string& why) {
+  return fmt::format(
+      "{} cannot be set: {}; a systemd unit of pmx with Delegate=yes has what is "
+      "needed, else remove it from the app",
+      setting.file, why);
+}
+
 }  // namespace
 
 RunCgroups::RunCgroups(const std::string& home, bool wanted) {
@@ -63,28 +70,23 @@ std::string RunCgroups::missing_controller(const sys::CgroupSetting& setting) co
   return fmt::format("{}: {}", file, std::strerror(errno));
 }
 
-RunCgroups::Made RunCgroups::make(RunId run, const std::vector<sys::CgroupSetting>& settings) {
-  const auto refused = [&](const std::string& why) {
-    return fmt::format(
-        "{} cannot be set: {}; a systemd unit of pmx with Delegate=yes has what is "
-        "needed, else remove it from the app",
-        settings.front().file, why);
-  };
-  Made made;
-  if (above_.empty()) {
-    if (!settings.empty()) made.problem = refused("there is no cgroup (v2) here, or it is off");
-    return made;
-  }
+std::string RunCgroups::problem(const std::vector<sys::CgroupSetting>& settings) const {
   for (const sys::CgroupSetting& setting : settings) {
-    if (const std::string why = missing_controller(setting); !why.empty()) {
-      made.problem = refused(why);
-      return made;
-    }
+    const std::string why =
+        above_.empty() ? "there is no cgroup (v2) here, or it is off" : missing_controller(setting);
+    if (!why.empty()) return refusal(setting, why);
   }
+  return {};
+}
+
+RunCgroups::Made RunCgroups::make(RunId run, const std::vector<sys::CgroupSetting>& settings) {
+  Made made{{}, problem(settings)};
+  if (above_.empty() || !made.problem.empty()) return made;
   const std::string directory = place(run);
   if (::mkdir(directory.c_str(), 0755) == 0 || errno == EEXIST)
     made.procs.reset(::open((directory + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
-  if (!made.procs && !settings.empty()) made.problem = refused(std::strerror(errno));
+  if (!made.procs && !settings.empty())
+    made.problem = refusal(settings.front(), std::strerror(errno));
   for (const sys::CgroupSetting& setting : settings) {
     if (!made.problem.empty()) break;
     const std::string path = directory + "/" + setting.file;

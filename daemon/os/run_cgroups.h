@@ -24,6 +24,9 @@ class RunCgroups {
   RunCgroups& operator=(const RunCgroups&) = delete;
   ~RunCgroups() { remove_ended(); }
 
+  // Why a group cannot have one of these, and what to do; empty: as far as can be seen, it can.
+  [[nodiscard]] std::string problem(const std::vector<sys::CgroupSetting>& settings) const;
+
   struct Made {
     UniqueFd procs;       // who writes "0" to it is in the group; empty: there is none
     std::string problem;  // why a setting cannot be had, and what to do; empty: all are

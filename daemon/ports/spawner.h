@@ -109,6 +109,10 @@ class Spawner {
   // until the exec has succeeded or failed (well under a millisecond).
   virtual std::variant<Process, SpawnError> spawn(const SpawnRequest& request) = 0;
 
+  // Why a process could not be limited in this way, and what to do; empty: it can. Throws
+  // Error(invalid_spec) if a limit is no such thing.
+  [[nodiscard]] virtual std::string limits_problem(const ProcessLimits& limits) const = 0;
+
   // Puts at most kMaxInputBytes into the stdin of a run; all of them or none. Never blocks.
   virtual InputResult write_input(RunId run, std::string_view bytes) = 0;
 

@@ -63,6 +63,8 @@ void Supervisor::check_all(const std::vector<AppSpec>& specs) const {
     check(spec);
     try {
       AppUpkeep::check(ports_, spec);
+      const std::string problem = ports_.spawner.limits_problem(spec.limits);
+      if (!problem.empty()) throw Error(ErrorCode::invalid_spec, problem);
     } catch (const Error& error) {
       throw Error(error.code(), fmt::format("app \"{}\": {}", spec.name, error.what()),
                   error.hint());

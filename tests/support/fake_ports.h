@@ -112,6 +112,7 @@ class FakeSpawner final : public Spawner {
     world_.notes[request.run] = request.note;
     return world_.add_process(request.run, request.env.at("PMX_TOKEN"));
   }
+  [[nodiscard]] std::string limits_problem(const ProcessLimits&) const override { return {}; }
   InputResult write_input(RunId run, std::string_view bytes) override {
     world_.note_down(fmt::format("input {}", bytes), run);
     return next_input;
