@@ -5,7 +5,7 @@
 // History
 //   1  0.1.0       first version
 //   2  unreleased  `apply`, `trigger`, `send`; of others: wait, parallel, rollback, follow, events,
-//                  date_format, json; notifications "list.changed", "logs.events"; all that AppSpec
+//                  messages, date_format, json; notifications "list.changed", "logs.events"; all that AppSpec
 //                  and InstanceStatus have more
 #pragma once
 
