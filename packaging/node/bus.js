@@ -12,13 +12,13 @@ class Bus extends EventEmitter {
     super();
     this.close = end;
     this.patterns = new Map(); // by name
+    this.on('removeListener', (name) => {
+      if (this.listenerCount(name) === 0) this.patterns.delete(name);
+    });
     this.on('newListener', (name) => {
       if (typeof name === 'string' && name.includes('*')) this.patterns.set(name, new RegExp(`^${name.split('*').map(escape).join('(.+)')}$`));
       // What comes before anybody can listen waits for the first who does, and all that he asks for in the same turn.
       if (name !== 'close') setImmediate(() => lines.resume((line) => this.deliver(line)));
-    });
-    this.on('removeListener', (name) => {
-      if (this.listenerCount(name) === 0) this.patterns.delete(name);
     });
   }
 
