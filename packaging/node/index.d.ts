@@ -76,7 +76,7 @@ declare namespace pmx {
   }
 
   // `code`: kind of error ("not_found", "busy", ...), "usage" or "failed"; `exitCode`: that of the command.
-  class PmxError extends Error {
+  interface PmxError extends Error {
     code: string;
     exitCode: number;
     hint: string;
@@ -92,10 +92,9 @@ declare namespace pmx {
 
   type Callback<T> = (error: Error | null, result?: T) => void;
 
-  class Pmx {
-    constructor(options?: CustomOptions);
-    readonly custom: typeof Pmx;
-    readonly PmxError: typeof PmxError;
+  interface Pmx {
+    readonly custom: new (options?: CustomOptions) => Pmx;
+    readonly PmxError: new (message: string) => PmxError;
 
     connect(noDaemon?: boolean): Promise<{new_pm2_instance: boolean}>;
     connect(noDaemon: boolean, callback: Callback<unknown>): void;
