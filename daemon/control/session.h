@@ -38,9 +38,9 @@ class Session : public std::enable_shared_from_this<Session> {
     files_are_old_ = true;
     wake_follower_.notify_all();
   }
-  // An app has said something.
+  // An app has said something. Who only wishes events passes over it, so as not to miss one behind it.
   void heard() {
-    if (listens_) wake_follower_.notify_all();
+    if (next_event_) wake_follower_.notify_all();
   }
   // No request is being worked on and none is subscribed to: may be closed to make room.
   [[nodiscard]] bool idle() const noexcept {
