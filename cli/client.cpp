@@ -22,6 +22,7 @@ namespace pmx::cli {
 namespace {
 
 constexpr std::size_t kReadBytes = std::size_t{64} << 10U;
+constexpr int kReadsAtOnce = 64;  // then others get their turn
 
 Error connection_lost() {
   return {ErrorCode::unavailable, "the daemon closed the connection",
@@ -144,13 +145,20 @@ typename Command::Response Client::call(const typename Command::Request& request
 }
 
 Client::LogNews Client::log_news() {
-  while (receive(false)) {
+  std::optional<Error> ended;
+  try {
+    for (int i = 0; i < kReadsAtOnce && receive(false); ++i) {
+    }
+  } catch (const Error& error) {
+    ended = error;
   }
   LogNews news;
+  bool has_news = false;
   while (std::optional<std::string> line = buffer_.next()) {
     protocol::Json payload;
     const protocol::Incoming incoming = protocol::parse_incoming(*line, payload);
     if (incoming.kind == protocol::Incoming::Kind::error) throw *incoming.error;
+    has_news = true;
     if (incoming.method == protocol::Logs::changed) {
       news.files = payload.get<protocol::Logs::Response>();
     } else if (incoming.method == protocol::Logs::happened) {
@@ -159,6 +167,7 @@ Client::LogNews Client::log_news() {
       std::move(more.events.begin(), more.events.end(), std::back_inserter(news.events.events));
     }
   }
+  if (ended && !has_news) throw *ended;
   return news;
 }
 

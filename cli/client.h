@@ -50,8 +50,8 @@ class Client {
     std::optional<protocol::Logs::Response> files;  // the newest set, if it has changed
     protocol::Logs::Events events;
   };
-  // After call<Logs> with `follow`: what has arrived. Never waits. Throws Error(unavailable) at the
-  // end of the connection.
+  // After call<Logs> with `follow`: what has arrived, a bounded part of it. Never waits. Throws
+  // Error(unavailable) at the end of the connection, after what had come before.
   LogNews log_news();
   // After call<List> with `follow`: whether its answer may be out of date. Never waits. Throws as
   // above.

@@ -67,6 +67,8 @@ const std::vector<Command>& all_commands() {
       {"describe desc info show", "describe <name|id>", "all that is known of an app",
        run_describe},
       {"logs log", "logs [target]...", "show log files and follow them", run_logs},
+      {"events", "events [target]...", "what becomes of apps and what they send, as it happens",
+       run_events},
       {"flush", "flush [target]", "empty log files", run_flush},
       {"reloadLogs", "reloadLogs", "open log files again after a rotation", run_reload_logs},
       {"pid", "pid [name]", "process ids, one per line", run_pid},
@@ -112,7 +114,7 @@ std::vector<std::string> names_of(const Command& command) { return words_in(comm
 const std::vector<CommandGroup>& command_groups() {
   static const std::vector<CommandGroup> groups = {
       {"Run", "start stop restart reload scale delete run serve"},
-      {"See", "list monit describe logs jlist prettylist id pid env report"},
+      {"See", "list monit describe logs events jlist prettylist id pid env report"},
       {"Change", "reset sendSignal send attach trigger flush reloadLogs"},
       {"Configuration",
        "init validate plan apply export import save resurrect cleardump set get unset multiset "

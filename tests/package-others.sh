@@ -18,6 +18,7 @@ work=$(CDPATH='' cd -- "$1" && pwd)
 expect_files() {
   for path in bin/pmx lib/pmx/pmx lib/pmx/pmxd lib/pmx/pmx-keeper lib/pmx/libpmx-listen.so lib/pmx/for-each-daemon \
     lib/systemd/system/pmx.service lib/systemd/system/pmx@.service lib/sysusers.d/pmx.conf lib/tmpfiles.d/pmx.conf \
+    share/nodejs/pmx/package.json share/nodejs/pmx/index.js share/nodejs/pmx/index.mjs share/nodejs/pmx/index.d.ts \
     share/doc/pmx/README.md share/doc/pmx/examples/apps.json; do
     [ -e "$1/$path" ] || fail "$1/$path is missing"
   done
@@ -44,6 +45,10 @@ export PMX_HOME="$work/home"
 "$tree/bin/pmx" start "sleep 1000" --name moved >/dev/null
 "$tree/bin/pmx" jlist | grep -q '"status":"online"' || fail "no app runs from $tree"
 [ -n "$("$tree/lib/pmx/for-each-daemon" ping)" ] || fail "for-each-daemon does not find the daemon of its own tree"
+if command -v node >/dev/null 2>&1; then
+  node -e "require('$tree/share/nodejs/pmx').list().then((apps) => process.exit(apps[0].name === 'moved' ? 0 : 1))" ||
+    fail "the Node module of $tree does not see the app"
+fi
 "$tree/bin/pmx" kill >/dev/null
 good "unpacked in \"$tree\": starts an app"
 

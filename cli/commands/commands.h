@@ -16,6 +16,7 @@ int run_delete(Context& context, Arguments& arguments);
 int run_describe(Context& context, Arguments& arguments);
 int run_doctor(Context& context, Arguments& arguments);
 int run_env(Context& context, Arguments& arguments);
+int run_events(Context& context, Arguments& arguments);
 int run_export(Context& context, Arguments& arguments);
 int run_examples(Context& context, Arguments& arguments);
 int run_flush(Context& context, Arguments& arguments);

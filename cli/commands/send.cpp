@@ -29,6 +29,20 @@ InstanceStatus only_instance(Context& context, const std::string& target) {
   return found.front();
 }
 
+// For what is too long or too secret for a command line. More than the protocol takes is refused by it.
+std::string text_of_stdin() {
+  std::string text;
+  std::array<char, 4096> block;
+  while (text.size() <= protocol::kMaxRequestBytes) {
+    const ssize_t size = ::read(STDIN_FILENO, block.data(), block.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) throw std::system_error(errno, std::generic_category(), "read standard input");
+    if (size == 0) break;
+    text.append(block.data(), static_cast<std::size_t>(size));
+  }
+  return text;
+}
+
 // Its log files, so that what it answers is seen.
 std::vector<LogFileEntry> logs_of(Context& context, const InstanceStatus& one) {
   std::vector<LogFileEntry> entries;
@@ -103,14 +117,18 @@ class Attached {
 int run_send(Context& context, Arguments& arguments) {
   std::vector<std::string> words;
   std::optional<std::string> message;
-  arguments.text("--message", message, "JSON", "to its message channel, not to its stdin");
+  bool from_stdin = false;
+  arguments.text("--message", message, "JSON",
+                 "to its message channel, not to its stdin; -: what comes on stdin");
+  arguments.flag("--stdin", from_stdin, "what comes on stdin, as it is");
   arguments.words("id and line", words, 1, 2);
   context.parse(arguments);
-  if (message.has_value() == (words.size() == 2))
-    throw UsageError("send needs a line, or --message JSON",
+  if (int{message.has_value()} + int{words.size() == 2} + int{from_stdin} != 1)
+    throw UsageError("send needs a line, --stdin, or --message JSON",
                      "pmx send 0 'a line', pmx send 0 --message '{\"a\":1}'");
+  if (message == "-") message = text_of_stdin();
   protocol::Send::Request request{words[0], "", message.value_or("")};
-  if (!message) request.input = words[1] + "\n";
+  if (!message) request.input = from_stdin ? text_of_stdin() : words[1] + "\n";
   const auto sent = context.daemon().call<protocol::Send>(request);
   for (const InstanceStatus& one : sent.instances) context.output.done(one);
   return 0;

@@ -1,6 +1,8 @@
 // pmx trigger TARGET ACTION [PARAM]: runs an action that an app offers over its message channel.
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+
 #include "cli/commands/commands.h"
 #include "cli/commands/targets.h"
 #include "common/config/words.h"
@@ -25,6 +27,14 @@ int run_trigger(Context& context, Arguments& arguments) {
   protocol::Trigger::Request request{words[0], words[1], std::nullopt, *timeout};
   if (words.size() > 2) request.param = words[2];
   const auto response = context.daemon().call<protocol::Trigger>(request);
+  if (context.global.json) {
+    nlohmann::json answers = response.answers;
+    for (nlohmann::json& one : answers) {
+      const auto found = one.find("json");
+      if (found != one.end()) *found = nlohmann::json::parse(found->get<std::string>());
+    }
+    context.output.data("answers", answers.dump());
+  }
   bool all_answered = true;
   for (const protocol::Trigger::Answer& one : response.answers) {
     if (one.error.empty()) {

@@ -88,7 +88,7 @@ void LinePrinter::split_rest(LineState& state, const LogFileEntry& entry, bool i
 void LinePrinter::offer(LineState& state, const LogFileEntry& entry, std::string_view text,
                         bool is_live, const Take& take) const {
   LogLine line{text, std::nullopt, is_live};
-  const bool is_record = options_.format == LogFormat::json || options_.format == LogFormat::logfmt;
+  const bool is_record = options_.format != LogFormat::text && options_.format != LogFormat::raw;
   if (is_record || options_.filter.looks_at_times()) {
     const auto own = written_at(entry, text);
     if (own) state.last_time = own;
@@ -120,6 +120,8 @@ void LinePrinter::print_line(const LogFileEntry& entry, const LogLine& line) {
       return print_json(entry, line);
     case LogFormat::logfmt:
       return print_logfmt(entry, line);
+    case LogFormat::bus:
+      return print_bus(entry, line);
   }
 }
 
@@ -134,7 +136,7 @@ void LinePrinter::event(const LogEvent& event) {
 }
 
 void LinePrinter::header(const std::string& text) {
-  if (options_.format == LogFormat::json || options_.format == LogFormat::logfmt) return;
+  if (options_.format != LogFormat::text && options_.format != LogFormat::raw) return;
   if (!is_at_line_start_) write(out_, "\n");
   write(out_, options_.colour ? fmt::format("{}{}{}\n", kDim, text, kNotDim) : text + "\n");
   is_at_line_start_ = true;
@@ -185,6 +187,23 @@ void LinePrinter::print_json(const LogFileEntry& entry, const LogLine& line) {
                                                               : "out"},
                     {"process_id", is_daemon ? Json(entry.name) : Json(entry.pm_id)},
                     {"app_name", entry.name}};
+  write(out_, text_of(record));
+}
+
+void LinePrinter::print_bus(const LogFileEntry& entry, const LogLine& line) {
+  std::string ignored;
+  const bool is_daemon = entry.stream == LogStream::daemon;
+  const Json record{{"type", is_daemon                        ? "log:PM2"
+                             : entry.stream == LogStream::err ? "log:err"
+                                                              : "log:out"},
+                    {"at", std::chrono::duration_cast<std::chrono::milliseconds>(
+                               line.time.value_or(LogTime()).time_since_epoch())
+                               .count()},
+                    {"data", message_of(entry, line.text, ignored) + "\n"},
+                    {"process",
+                     {{"pm_id", is_daemon ? Json("PM2") : Json(entry.pm_id)},
+                      {"name", is_daemon ? std::string("PM2") : entry.name},
+                      {"namespace", entry.name_space}}}};
   write(out_, text_of(record));
 }
 

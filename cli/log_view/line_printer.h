@@ -21,6 +21,7 @@ enum class LogFormat {
   raw,     // bytes as they are; those of `err` files to the err output
   json,    // an object for each line
   logfmt,  // timestamp=... app=... id=... type=... message=...
+  bus,     // an object for each line, as pm2's event bus has it
 };
 
 struct LogViewOptions {
@@ -87,6 +88,7 @@ class LinePrinter {
   void print_bytes(const LogFileEntry& entry, std::string_view bytes);
   void print_text(const LogFileEntry& entry, const LogLine& line);
   void print_json(const LogFileEntry& entry, const LogLine& line);
+  void print_bus(const LogFileEntry& entry, const LogLine& line);
   void print_logfmt(const LogFileEntry& entry, const LogLine& line);
   void append_highlighted(std::string_view line);
 

@@ -19,8 +19,9 @@ struct LogFileEntry {
   std::string name;
   LogStream stream = LogStream::out;
   std::string path;
-  std::string date_format = {};    // what each line begins with, then ": "; empty: nothing of ours
-  bool json = false;               // each line is an object
+  std::string date_format = {};  // what each line begins with, then ": "; empty: nothing of ours
+  bool json = false;             // each line is an object
+  std::string name_space = {};
   std::optional<off_t> from = {};  // where a view begins with it; none: at its present end
 };
 

@@ -208,7 +208,13 @@ Json pm2_env(const InstanceStatus& one) {
   return json;
 }
 
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace
+
+std::string pm2_env_json(const InstanceStatus& one) { return text_of(pm2_env(one)); }
 
 std::string jlist(const std::vector<InstanceStatus>& instances) {
   Json list = Json::array();
@@ -223,7 +229,7 @@ std::string jlist(const std::vector<InstanceStatus>& instances) {
     json["pm2_env"] = pm2_env(one);
     list.push_back(std::move(json));
   }
-  return list.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return text_of(list);
 }
 
 }  // namespace pmx::cli

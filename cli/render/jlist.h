@@ -12,4 +12,7 @@ namespace pmx::cli {
 // look secret are "[hidden]".
 std::string jlist(const std::vector<InstanceStatus>& instances);
 
+// The object pm2_env of one.
+std::string pm2_env_json(const InstanceStatus& one);
+
 }  // namespace pmx::cli

@@ -145,7 +145,8 @@ struct List {
 // The log files of a target. With `follow` the connection stays and a "logs.files" notification
 // with the same shape as the response comes each time the set changes; the client reads and follows
 // the files itself. With `events` too, "logs.events" notifications tell what becomes of the target's
-// processes.
+// processes; with `messages` besides, what they send on their channels, and more of each event. Who
+// does not read them in time is told how many were missed.
 struct Logs {
   static constexpr std::string_view method = "logs";
   static constexpr std::string_view changed = "logs.files";
@@ -153,6 +154,7 @@ struct Logs {
     std::optional<std::string> target;
     bool follow = false;
     bool events = false;
+    bool messages = false;
   };
   struct File {
     int pm_id = 0;
@@ -161,6 +163,7 @@ struct Logs {
     std::string path;
     std::string date_format = {};  // what each line begins with (date_pattern.h), then ": "
     bool json = false;             // each line is an object, its timestamp as date_format or ISO
+    std::string name_space = {};   // "namespace" on the wire
   };
   struct Response {
     std::vector<File> files;
@@ -169,8 +172,16 @@ struct Logs {
   struct Event {
     int pm_id = 0;
     std::string name;
-    std::string event;  // online, exit, start, restart, stop, "restart overlimit", delete
+    // online, exit, start, restart, reload, stop, "restart overlimit", delete; with `messages` also
+    // message, and kill (of the daemon, with pm_id -1)
+    std::string event;
     WallMillis at = 0;
+    // With `messages`:
+    std::string name_space = {};                  // "namespace" on the wire
+    std::string reason = {};                      // in words; of a message: why it is not here
+    bool by_operator = false;                     // somebody asked for it
+    std::string message = {};                     // JSON
+    std::optional<InstanceStatus> instance = {};  // as it was then; not of a message
   };
   struct Events {
     std::vector<Event> events;

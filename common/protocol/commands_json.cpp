@@ -169,14 +169,15 @@ void from_json(const Json& json, List::Response& value) {
 }
 
 void to_json(Json& json, const Logs::Request& value) {
-  json = {{"follow", value.follow}, {"events", value.events}};
+  json = {{"follow", value.follow}, {"events", value.events}, {"messages", value.messages}};
   if (value.target) json["target"] = *value.target;
 }
 void from_json(const Json& json, Logs::Request& value) {
   Fields(json)
       .optional("target", value.target)
       .optional("follow", value.follow)
-      .optional("events", value.events);
+      .optional("events", value.events)
+      .optional("messages", value.messages);
 }
 
 void to_json(Json& json, const Logs::File& value) {
@@ -184,6 +185,7 @@ void to_json(Json& json, const Logs::File& value) {
       {"pm_id", value.pm_id}, {"name", value.name}, {"stream", value.stream}, {"path", value.path}};
   if (!value.date_format.empty()) json["date_format"] = value.date_format;
   if (value.json) json["json"] = true;
+  if (!value.name_space.empty()) json["namespace"] = value.name_space;
 }
 void from_json(const Json& json, Logs::File& value) {
   Fields(json)
@@ -192,7 +194,8 @@ void from_json(const Json& json, Logs::File& value) {
       .required("stream", value.stream)
       .required("path", value.path)
       .optional("date_format", value.date_format)
-      .optional("json", value.json);
+      .optional("json", value.json)
+      .optional("namespace", value.name_space);
 }
 
 void to_json(Json& json, const Logs::Response& value) { json = {{"files", value.files}}; }
@@ -202,13 +205,23 @@ void from_json(const Json& json, Logs::Response& value) {
 
 void to_json(Json& json, const Logs::Event& value) {
   json = {{"pm_id", value.pm_id}, {"name", value.name}, {"event", value.event}, {"at", value.at}};
+  if (!value.name_space.empty()) json["namespace"] = value.name_space;
+  if (!value.reason.empty()) json["reason"] = value.reason;
+  if (value.by_operator) json["by_operator"] = true;
+  if (!value.message.empty()) json["message"] = value.message;
+  if (value.instance) json["instance"] = *value.instance;
 }
 void from_json(const Json& json, Logs::Event& value) {
   Fields(json)
       .required("pm_id", value.pm_id)
       .required("name", value.name)
       .required("event", value.event)
-      .optional("at", value.at);
+      .optional("at", value.at)
+      .optional("namespace", value.name_space)
+      .optional("reason", value.reason)
+      .optional("by_operator", value.by_operator)
+      .optional("message", value.message)
+      .optional("instance", value.instance);
 }
 
 void to_json(Json& json, const Logs::Events& value) {

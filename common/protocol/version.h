@@ -4,8 +4,9 @@
 //
 // History
 //   1  0.1.0       first version
-//   2  unreleased  `apply`, `trigger`, `send`, `unit.store`; of others: wait, parallel, rollback, follow, events,
-//                  date_format, json; notifications "list.changed", "logs.events"; all that AppSpec
+//   2  unreleased  `apply`, `trigger`, `send`, `unit.store`; of others: wait, parallel, rollback,
+//                  follow, events, messages, date_format, json; notifications "list.changed",
+//                  "logs.events"; all that AppSpec
 //                  and InstanceStatus have more
 #pragma once
 

@@ -53,8 +53,10 @@ class NodeWorker : public WorkerChannel {
     if (events.on_closed)
       mapped.on_closed = [call = std::move(events.on_closed)](std::string_view) { call(); };
     if (events.on_message) {
-      mapped.on_message = [call = std::move(events.on_message),
+      mapped.on_message = [any = std::move(events.on_any_message),
+                           call = std::move(events.on_message),
                            tell = std::move(events.on_app_message)](std::string_view json) {
+        if (any) any(json);
         std::optional<AppMessage> message = tell ? app_message(json) : std::nullopt;
         if (message) {
           tell(*std::move(message));

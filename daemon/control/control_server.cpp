@@ -52,6 +52,7 @@ void ControlServer::replace_listener(UniqueFd listener) {
 void ControlServer::start() {
   tasks_.spawn("accept", accept(acceptor_));
   tasks_.spawn("tell followers", tell_followers());
+  tasks_.spawn("tell listeners", tell_listeners());
 }
 
 awaitable<void> ControlServer::tell_followers() {
@@ -59,6 +60,15 @@ awaitable<void> ControlServer::tell_followers() {
     co_await context_.supervisor.changed();
     for (const auto& entry : sessions_) {
       if (const auto session = entry.lock()) session->changed();
+    }
+  }
+}
+
+awaitable<void> ControlServer::tell_listeners() {
+  for (;;) {
+    co_await context_.supervisor.heard();
+    for (const auto& entry : sessions_) {
+      if (const auto session = entry.lock()) session->heard();
     }
   }
 }

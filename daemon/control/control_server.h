@@ -43,6 +43,7 @@ class ControlServer {
   static std::shared_ptr<Acceptor> acceptor_for(asio::io_context& io, UniqueFd listener);
   awaitable<void> accept(std::shared_ptr<Acceptor> acceptor);
   awaitable<void> tell_followers();
+  awaitable<void> tell_listeners();
   void admit(Socket socket);
   [[nodiscard]] bool may_command(int client) const;
   bool make_room();

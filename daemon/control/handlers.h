@@ -20,9 +20,8 @@ struct Call {
   std::int64_t id = 0;  // of the request, as soon as it is known
   // Sends a notification that belongs to this call; dropped if the client is gone.
   std::function<void(const protocol::Progress&)> progress;
-  // The session goes on telling about the log files of this target after the answer, with `events`
-  // also what becomes of its processes.
-  std::function<void(std::optional<std::string> target, bool events)> follow_logs;
+  // The session goes on telling about the log files of this target after the answer, and of events.
+  std::function<void(const protocol::Logs::Request& request)> follow_logs;
   // The session says once when anything that a user could see has changed from now on.
   std::function<void()> follow_list;
   // Runs when the answer has been sent.

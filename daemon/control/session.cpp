@@ -18,6 +18,7 @@ namespace pmx {
 namespace {
 
 constexpr std::size_t kLargeBytes = std::size_t{128} << 10U;
+constexpr std::size_t kMaxEventsAtOnce = 256;
 
 }  // namespace
 
@@ -79,11 +80,13 @@ awaitable<void> Session::read() {
         params["id"] = call.id;
         queue(protocol::notification_line("progress", params));
       };
-      call.follow_logs = [this, &call](std::optional<std::string> target, bool events) {
-        if (events) next_event_ = context_.supervisor.last_event() + 1;
-        follow_target_ = std::move(target);
+      call.follow_logs = [this, &call](const protocol::Logs::Request& request) {
+        if (request.events) next_event_ = context_.supervisor.last_event() + 1;
+        if (request.events && request.messages) listens_ = context_.supervisor.listen();
+        follow_target_ = request.target;
         follow_id_ = call.id;
         following_logs_ = true;
+        files_are_old_ = true;
       };
       call.follow_list = [this, &call] {
         list_id_ = call.id;
@@ -121,6 +124,7 @@ awaitable<void> Session::write() {
     const auto [error, count] = co_await asio::async_write(socket_, buffer, no_throw);
     queued_bytes_ -= next.bytes.size();
     sent_.notify_all();
+    wake_follower_.notify_all();
     if (next.when_sent) next.when_sent();
     if (error) {
       closing_ = true;
@@ -138,31 +142,58 @@ awaitable<void> Session::follow() {
   while (!closing_) {
     // Never before the answer.
     if (following_logs_ && !busy_) {
-      tell_log_files();
-      tell_events();
+      if (std::exchange(files_are_old_, false)) tell_log_files();
+      // What does not go out waits at the supervisor, for a while.
+      while (queued_bytes_ < kLargeBytes && tell_events()) {
+      }
     }
     if (following_list_ && !busy_) tell_list();
     co_await wake_follower_.wait();
   }
 }
 
-void Session::tell_events() {
+bool Session::tell_events() {
   const Supervisor& supervisor = context_.supervisor;
-  if (!next_event_ || *next_event_ > supervisor.last_event()) return;
+  if (!next_event_ || *next_event_ > supervisor.last_event()) return false;
+  const std::deque<Supervisor::ProcessEvent>& events = supervisor.events();
   protocol::Logs::Events news;
-  news.missed = supervisor.events().front().number -
-                std::min(supervisor.events().front().number, *next_event_);
-  for (const Supervisor::ProcessEvent& event : supervisor.events()) {
-    if (event.number < *next_event_) continue;
-    if (followed_.contains(event.pm_id))
-      news.events.push_back({event.pm_id, event.name, event.event, event.at});
+  const std::uint64_t first = events.empty() ? supervisor.last_event() + 1 : events.front().number;
+  if (first > *next_event_) {
+    news.missed = first - *next_event_;
+    next_event_ = first;
   }
-  next_event_ = supervisor.last_event() + 1;
-  if (news.events.empty() && news.missed == 0) return;
+  std::size_t bytes = 0;
+  auto event = events.begin() + static_cast<std::ptrdiff_t>(*next_event_ - first);
+  for (; event != events.end() && bytes < kLargeBytes && news.events.size() < kMaxEventsAtOnce;
+       ++event) {
+    if (!concerns(*event)) continue;
+    bytes += event->message.size();
+    protocol::Logs::Event& one = news.events.emplace_back();
+    one.pm_id = event->pm_id;
+    one.name = event->name;
+    one.event = event->event;
+    one.at = event->at;
+    if (!listens_) continue;
+    one.name_space = event->name_space;
+    one.reason = event->reason;
+    one.by_operator = event->by_operator;
+    one.message = event->message;
+    if (event->instance) one.instance = *event->instance;
+  }
+  next_event_ = event == events.end() ? supervisor.last_event() + 1 : event->number;
+  if (news.events.empty() && news.missed == 0) return true;
   protocol::Json params;
   to_json(params, news);
   params["id"] = follow_id_;
   queue(protocol::notification_line(protocol::Logs::happened, params));
+  return true;
+}
+
+bool Session::concerns(const Supervisor::ProcessEvent& event) const {
+  const bool is_of_app = event.pm_id >= 0;
+  const bool is_message = event.event == std::string_view("message");
+  if (!listens_ && (is_message || !is_of_app)) return false;
+  return !follow_target_ || !is_of_app || followed_.contains(event.pm_id);
 }
 
 void Session::tell_log_files() {

@@ -35,7 +35,12 @@ class Session : public std::enable_shared_from_this<Session> {
   // Something that a follower may want to know has changed.
   void changed() {
     list_is_old_ = true;
+    files_are_old_ = true;
     wake_follower_.notify_all();
+  }
+  // An app has said something. Who only wishes events passes over it, so as not to miss one behind it.
+  void heard() {
+    if (next_event_) wake_follower_.notify_all();
   }
   // No request is being worked on and none is subscribed to: may be closed to make room.
   [[nodiscard]] bool idle() const noexcept {
@@ -46,7 +51,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void queue(std::string line, std::function<void()> when_sent = {});
   void tell_log_files();
   void tell_list();
-  void tell_events();
+  // A bounded part of what is new; false: there is nothing.
+  bool tell_events();
+  [[nodiscard]] bool concerns(const Supervisor::ProcessEvent& event) const;
 
   struct Outgoing {
     std::string bytes;
@@ -74,6 +81,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::set<int> followed_;                   // instances that are or were of the target
   std::optional<std::uint64_t> next_event_;  // none: events are not wished for
   std::string last_files_;                   // as told
+  bool files_are_old_ = false;
+  std::shared_ptr<const bool> listens_;  // messages are wished for
 };
 
 }  // namespace pmx

@@ -16,11 +16,13 @@
 
 namespace pmx {
 
-// Each but on_note_changed and on_problem may destroy the channel. Text is valid during the call only.
+// Each but on_any_message, on_note_changed and on_problem may destroy the channel. Text is valid
+// during the call only.
 struct ChannelEvents {
-  std::function<void()> on_listening;                      // a server of this worker is up
-  std::function<void(std::string_view json)> on_message;   // one JSON value
-  std::function<void(AppMessage message)> on_app_message;  // the same, of pm2's axm messages
+  std::function<void()> on_listening;                         // a server of this worker is up
+  std::function<void(std::string_view json)> on_any_message;  // one JSON value; before these two:
+  std::function<void(std::string_view json)> on_message;
+  std::function<void(AppMessage message)> on_app_message;  // pm2's axm messages
   std::function<void()> on_closed;  // last event; after disconnect(): all its work is done
   std::function<void()> on_note_changed;
   std::function<void(const std::string& text)>

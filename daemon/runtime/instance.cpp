@@ -121,9 +121,9 @@ void Instance::handle(const InstanceEvent& event) {
     if (fsm_.state() == InstanceState::online && std::exchange(comes_back_, false))
       events_.came_back(identity_.pm_id);
     if (fsm_.state() != before && fsm_.state() == InstanceState::stopped)
-      events_.happened(identity_.pm_id, "stop");
+      events_.happened(identity_.pm_id, {"stop", fsm_.reason(), fsm_.snapshot().by_operator});
     if (fsm_.state() != before && fsm_.state() == InstanceState::errored)
-      events_.happened(identity_.pm_id, "restart overlimit");
+      events_.happened(identity_.pm_id, {"restart overlimit", fsm_.reason()});
     if (step.ignored && std::holds_alternative<RunDue>(next))
       ports_.log(fmt::format("{} ({}): {}", spec_->name, identity_.pm_id, step.reason));
     // A stop need not wait for what was never begun.
@@ -325,7 +325,9 @@ void Instance::exited(const ProcessExit& exit) {
     return;
   }
   incarnation->exited = true;
-  events_.happened(identity_.pm_id, "exit");
+  std::string reason = exit.status.describe();
+  if (incarnation != current_.get()) reason += " (of a reload)";
+  events_.happened(identity_.pm_id, {"exit", std::move(reason), false, exit.status});
   ports_.logs.end_line(identity_.pm_id);
   if (incarnation->stopper) incarnation->stopper->main_exited();
   if (incarnation == current_.get()) {

@@ -34,14 +34,22 @@ class Instance {
     std::string unique_id;
     WallMillis created_at = 0;
   };
+  // What became of its processes.
+  struct Happening {
+    const char* event = "";  // pm2's name for it (Logs::Event)
+    std::string reason = {};
+    bool by_operator = false;
+    std::optional<ExitStatus> exit = {};
+  };
   struct Events {
     // Whether a start that was asked for may happen now, by what its app depends on.
     std::function<StartPermit(int pm_id)> may_start;
     // How long a restart after a crash must wait for those of others.
     std::function<Duration()> wait_for_turn;
     std::function<void()> changed;  // anything a user could see
-    // By pm2's name for it (Logs::Event).
-    std::function<void(int pm_id, const char* event)> happened;
+    std::function<void(int pm_id, Happening happening)> happened;
+    // Its app has sent this on the channel, one JSON value, valid during the call.
+    std::function<void(int pm_id, std::string_view json)> said;
     // Of a candidate: ready, or failed (why): it ended, also when it had been ready, or never became
     // ready.
     std::function<void(int pm_id)> candidate_ready;
@@ -193,6 +201,7 @@ class Instance {
   void arm_ready_timer(Millis delay);
   void arm(asio::steady_timer& timer, Millis delay, InstanceEvent event);
 
+  void tell_online(std::string reason);
   // Spawns the next generation, or says why not.
   std::unique_ptr<Incarnation> spawn(const AppSpec& spec, Incarnation::Role role,
                                      std::string& failure);

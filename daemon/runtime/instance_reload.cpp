@@ -16,6 +16,7 @@ std::optional<std::string> Instance::start_candidate(std::shared_ptr<const AppSp
   std::string failure;
   candidate_ = spawn(*spec, Incarnation::Role::candidate, failure);
   if (!candidate_) return failure;
+  tell_online("the new process of a reload");
   candidate_spec_ = std::move(spec);
   events_.changed();
   const bool old_was_ready = current_ && current_->ready;

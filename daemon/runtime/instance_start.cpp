@@ -83,12 +83,20 @@ void Instance::spawn_current() {
   comes_back_ = ever_spawned_;
   current_ = spawn(*spec_, Incarnation::Role::current, failure);
   if (current_) {
+    tell_online(fsm_.reason());
     watch_in_place();
     handle(Spawned{current_->run.generation});
   } else {
     if (in_place_after_ != 0) candidate_failed(failure);
     handle(SpawnFailed{failure});
   }
+}
+
+void Instance::tell_online(std::string reason) {
+  events_.happened(identity_.pm_id, {"online", reason});
+  if (asked_for_ != nullptr)
+    events_.happened(identity_.pm_id,
+                     {std::exchange(asked_for_, nullptr), std::move(reason), true});
 }
 
 void Instance::await_connection() {
@@ -185,8 +193,6 @@ std::unique_ptr<Incarnation> Instance::spawn(const AppSpec& spec, Incarnation::R
   ever_spawned_ = true;
   if (role == Incarnation::Role::current) started_at_ = incarnation->started_at;
   ports_.processes.add_main(incarnation->pid);
-  events_.happened(identity_.pm_id, "online");
-  if (asked_for_ != nullptr) events_.happened(identity_.pm_id, std::exchange(asked_for_, nullptr));
   open_channel(*incarnation, std::move(process.channel), spec, "");
   if (process.binds)
     incarnation->binds = ports_.binds.watch(std::move(process.binds), incarnation->run, 0);
@@ -203,6 +209,7 @@ void Instance::open_channel(Incarnation& incarnation, UniqueFd fd, const AppSpec
   const std::uint32_t generation = incarnation.run.generation;
   ChannelEvents events;
   events.on_listening = [this, generation] { now_listens(generation); };
+  events.on_any_message = [this](std::string_view json) { events_.said(identity_.pm_id, json); };
   events.on_message = [this, generation](std::string_view json) { message(generation, json); };
   events.on_app_message = [this, generation](AppMessage said) {
     app_message(generation, std::move(said));

@@ -33,6 +33,8 @@ class RollingReload {
 
   [[nodiscard]] std::uint64_t app_id() const noexcept { return app_id_; }
   [[nodiscard]] const std::string& app_name() const noexcept { return app_name_; }
+  // For people; empty: it was asked for.
+  [[nodiscard]] const std::string& why() const noexcept { return options_.why; }
 
   // Returns what was done, in words. Throws Error(not_ready) when the plan has failed, with the last
   // lines that the new process wrote to its error log.

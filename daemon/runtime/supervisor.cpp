@@ -27,6 +27,7 @@ constexpr Millis kRestartInterval{25};
 Supervisor::Supervisor(Ports ports)
     : ports_(std::move(ports)),
       changed_(ports_.io),
+      heard_(ports_.io),
       start_rate_(kRestartsAtOnce, kRestartInterval),
       replacements_(ports_.io, [this](const std::string& task, const std::string& what) {
         ports_.log(fmt::format("{}: {}", task, what));
@@ -212,7 +213,10 @@ Instance& Supervisor::add_instance(App& app, Instance::Identity identity) {
     if (found->second.upkeep) found->second.upkeep->instances_changed();
     update_watch(found->second);
   };
-  events.happened = [this](int pm_id, const char* event) { note_event(pm_id, event); };
+  events.happened = [this](int pm_id, Instance::Happening happening) {
+    note_event(pm_id, std::move(happening));
+  };
+  events.said = [this](int pm_id, std::string_view json) { note_message(pm_id, json); };
   events.candidate_ready = [this, app_id](int pm_id) {
     if (RollingReload* reload = reload_of(app_id)) reload->ready(pm_id);
   };
@@ -222,7 +226,9 @@ Instance& Supervisor::add_instance(App& app, Instance::Identity identity) {
   events.came_back = [this](int pm_id) { restart_dependents_soon(pm_id); };
   events.restart_due = [this](int pm_id, const std::string& why) { restart_when_due(pm_id, why); };
   events.old_gone = [this, app_id](int pm_id) {
-    if (RollingReload* reload = reload_of(app_id)) reload->gone(pm_id);
+    RollingReload* reload = reload_of(app_id);
+    note_event(pm_id, {"reload", reload != nullptr ? reload->why() : "", true});
+    if (reload != nullptr) reload->gone(pm_id);
   };
   auto instance =
       std::make_unique<Instance>(ports_, app.spec, std::move(identity), std::move(events));
@@ -394,7 +400,7 @@ awaitable<void> Supervisor::drain_and_drop(std::vector<int> pm_ids) {
     ports_.store.put_file(find(id)->paths().pid, std::nullopt);
     ports_.store.remove_instance(id);
     ports_.spawner.close_output(id);
-    note_event(id, "delete");
+    note_event(id, {"delete", "", true});
     app->members.erase(id);
     instances_.erase(id);
     if (app->members.empty()) {
@@ -460,6 +466,8 @@ void Supervisor::signal(const std::vector<int>& pm_ids, int number) {
 
 awaitable<int> Supervisor::shut_down(bool forget) {
   shutting_down_ = true;
+  keep_event({0, -1, "", "", "kill", ports_.clock.wall_now()});
+  changed_.notify_all();
   int running = 0;
   for (const auto& [id, instance] : instances_) {
     if (!instance->quiet()) ++running;

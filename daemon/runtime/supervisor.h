@@ -68,13 +68,18 @@ class Supervisor {
     const AppSpec* spec = nullptr;  // until the next suspension
     InstancePaths paths;
   };
-  // Something that became of a process, and its number among all.
+  // Something that became of a process, or was said by one, and its number among all. As Logs::Event.
   struct ProcessEvent {
     std::uint64_t number = 0;
     int pm_id = 0;
     std::string name;
+    std::string name_space;
     const char* event = "";
     WallMillis at = 0;
+    std::string reason = {};
+    bool by_operator = false;
+    std::string message = {};
+    std::shared_ptr<const InstanceStatus> instance = {};  // none unless somebody listens
   };
 
   explicit Supervisor(Ports ports);
@@ -91,7 +96,9 @@ class Supervisor {
   [[nodiscard]] std::vector<InstanceStatus> status(const std::vector<int>& pm_ids,
                                                    bool detail) const;
   [[nodiscard]] std::vector<LogFile> log_files(const std::vector<int>& pm_ids) const;
-  // The last ones, numbered from 1 on without a gap.
+  // While somebody holds this, events() has what apps send on their channels, too.
+  [[nodiscard]] std::shared_ptr<const bool> listen() const noexcept { return listeners_; }
+  // The last ones, numbered from 1 on without a gap, of a bounded size.
   [[nodiscard]] const std::deque<ProcessEvent>& events() const noexcept { return events_; }
   [[nodiscard]] std::uint64_t last_event() const noexcept { return last_event_; }
 
@@ -156,6 +163,8 @@ class Supervisor {
 
   // Until anything that a user could see has changed.
   awaitable<void> changed() { return changed_.wait(); }
+  // Until an app has said something that events() has.
+  awaitable<void> heard() { return heard_.wait(); }
 
  private:
   friend class RollingReload;
@@ -200,7 +209,10 @@ class Supervisor {
   void restart_when_due(int pm_id, const std::string& why);
   Instance* only_instance(std::uint64_t app_id);
   void rotate_logs(std::uint64_t app_id);
-  void note_event(int pm_id, const char* event);
+  [[nodiscard]] bool somebody_listens() const noexcept { return listeners_.use_count() > 1; }
+  void note_event(int pm_id, Instance::Happening happening);
+  void note_message(int pm_id, std::string_view json);
+  void keep_event(ProcessEvent event);
   [[nodiscard]] StartPermit may_start(int pm_id);
   void try_gates_soon();
   void restart_dependents_soon(int pm_id);
@@ -241,8 +253,11 @@ class Supervisor {
   Condition changed_;
   std::map<std::uint64_t, App> apps_;
   std::map<int, std::unique_ptr<Instance>> instances_;
-  std::deque<ProcessEvent> events_;  // of at most kEventsKept
+  Condition heard_;
+  std::deque<ProcessEvent> events_;
+  std::size_t events_bytes_ = 0;
   std::uint64_t last_event_ = 0;
+  std::shared_ptr<const bool> listeners_ = std::make_shared<const bool>(true);
   std::uint64_t last_app_id_ = 0;
   int last_pm_id_ = -1;
   bool shutting_down_ = false;

@@ -172,6 +172,7 @@ class Secrets(pmxtest.PmxTest):
         # The one command that is for values shows what the state has; of files it has none.
         self.assertIn("named-0-x", pmx("env", app, named=False).stdout)
         self.until_interrupted("logs", "--raw", "--lines", "5", text="began")
+        self.until_interrupted("events", "--json", text="bus:ready")
         self.monit()
         # The daemon is killed, the next one reads the state; then all is ended and comes back from the saved list.
         self.home.crash()

@@ -103,6 +103,7 @@ def step_install(package):
         said = run("systemd-analyze", "verify", "--man=no", f"/lib/systemd/system/{name.replace('@', '@root')}")
         assert not said, said
     assert run("systemctl", "is-enabled", "pmx.service", fails=True).strip() == "disabled"
+    assert os.path.exists("/usr/share/nodejs/pmx/index.js")
     home = os.stat("/var/lib/pmx")
     assert (home.st_uid, home.st_mode & 0o777) == (pwd.getpwnam("pmx").pw_uid, 0o710), home
     assert "the system instance does not run" in run("pmx", "--system", "list", fails=True)

@@ -188,6 +188,16 @@ TEST_CASE("requests and responses survive") {
   CHECK(list.instances.front().detail->spec == full_spec());
   CHECK(round_trip(Logs::Request{std::nullopt, true}).follow);
   CHECK(round_trip(Logs::Response{{{1, "web", "err", "/x"}}}).files.front().stream == "err");
+  CHECK(round_trip(Logs::Request{"web", true, true, true}).messages);
+  CHECK(round_trip(Logs::File{1, "web", "err", "/x", "", false, "shop"}).name_space == "shop");
+  Logs::Event event{3, "web", "exit", 7, "shop", "exit code 3", true, R"({"a":1})", full_status()};
+  event = round_trip(event);
+  CHECK(event.reason == "exit code 3");
+  CHECK(event.by_operator);
+  CHECK(event.message == R"({"a":1})");
+  CHECK(event.name_space == "shop");
+  CHECK(event.instance->pm_id == full_status().pm_id);
+  CHECK(round_trip(Logs::Events{{event}, 9}).missed == 9);
   round_trip(Flush::Request{"web"});
   round_trip(Flush::Response{{"/a", "/b"}});
   round_trip(ReloadLogs::Request{});

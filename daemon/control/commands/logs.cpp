@@ -11,7 +11,8 @@ protocol::Logs::Response log_files(const Supervisor& supervisor,
     for (const auto& [stream, path] :
          {std::pair("out", &file.paths.out), {"err", &file.paths.error}}) {
       response.files.push_back({file.pm_id, file.spec->name, stream, *path,
-                                file.spec->log_date_format, file.spec->log_type == "json"});
+                                file.spec->log_date_format, file.spec->log_type == "json",
+                                file.spec->name_space});
     }
   }
   return response;
@@ -20,7 +21,7 @@ protocol::Logs::Response log_files(const Supervisor& supervisor,
 awaitable<protocol::Logs::Response> handle(Tag<protocol::Logs>, ControlContext& context,
                                            protocol::Logs::Request request, Call& call) {
   protocol::Logs::Response response = log_files(context.supervisor, request.target);
-  if (request.follow) call.follow_logs(request.target, request.events);
+  if (request.follow) call.follow_logs(request);
   co_return response;
 }
 
