@@ -27,10 +27,12 @@ struct Wanted {
   bool only_out = false;
   bool only_err = false;
   bool events = false;
+  bool daemon_named = false;
   std::string daemon_log;
   std::optional<LogTime> until;
 
   [[nodiscard]] bool with_daemon() const {
+    if (daemon_named) return true;
     const bool is_all = targets.empty() || std::ranges::find(targets, "all") != targets.end();
     return is_all && !only_out && !only_err;
   }
@@ -175,6 +177,12 @@ struct LogOptions {
   void apply(Wanted& wanted, LogViewOptions& view) const;
 };
 
+// As its lines are marked; pm2's name for it too. An app of that name comes first.
+bool means_daemon(Context& context, const std::optional<std::string>& target) {
+  const bool is_ours = target == "PMX" || target == "pmx" || target == "PM2" || target == "pm2";
+  return is_ours && context.find(*target).empty();
+}
+
 // For `--timestamp FORMAT TARGET` and `--timestamp TARGET`: nothing but letters of dates in it.
 bool is_date_format(std::string_view word) {
   constexpr std::string_view kLetters = "YMDHhmsSAaZXxT";
@@ -257,6 +265,9 @@ int run_logs(Context& context, Arguments& arguments) {
     if (target != "all") source.target = target;  // all may be none yet
   }
   context.daemon();  // starts one if need be
+  wanted.daemon_named = std::erase_if(sources, [&](const Source& source) {
+                          return means_daemon(context, source.target);
+                        }) != 0;
   for (Source& source : sources) {
     source.client = Client::connect(context.paths().socket());
     if (!source.client) throw Error(ErrorCode::unavailable, "the daemon has just gone");

@@ -491,6 +491,17 @@ class Options(pmxtest.PmxTest):
                 text = self.home.run("logs", "--nostream", *options).stdout
                 self.assertEqual(bool(pmxtest.re.search(r"^PMX +\| .* ready, ", text, pmxtest.re.M)), shown, text)
 
+    def test_the_daemon_alone_under_its_name(self):
+        self.home.run("start", "echo of the app; exec sleep 1000", "--name", "app")
+        for name in ("PMX", "pmx", "PM2"):
+            shown = self.home.run("logs", name, "--nostream", "--raw", "--lines", "100").stdout
+            self.assertIn("pmxd: pmx", shown)
+            self.assertNotIn("of the app", shown)
+        eventually(lambda: self.home.log("app-out.log") == b"of the app\n")
+        both = self.home.run("logs", "app", "pmx", "--nostream", "--raw", "--lines", "100").stdout
+        self.assertIn("pmxd: pmx", both)
+        self.assertIn("of the app", both)
+
     def test_several_targets_and_unknown_ones(self):
         for name in ("a", "b", "c"):
             self.home.run("start", f"echo of-{name}; exec sleep 1000", "--name", name)
