@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 
 #include "common/base/error.h"
 #include "common/base/text.h"
@@ -51,6 +52,26 @@ struct Arguments::Parser {
       options.push_back(std::move(info));
     }
     return options;
+  }
+
+  // CLI11's error in our words. Its texts are "--name: 1 required NAME missing" and "Could not convert:
+  // --time = xyz", of a flag.
+  [[nodiscard]] std::string said_of(const std::string& error,
+                                    const std::vector<std::string>& given) const {
+    for (const Declared& one : declared) {
+      if (error.starts_with(one.option->get_name() + ":"))
+        return fmt::format("{} needs a value: {}", one.option->get_name(), one.what);
+    }
+    for (const Declared& one : declared) {
+      const auto has_value = [&one](const std::string& word) {
+        const std::size_t equals = word.find('=');
+        return equals != std::string::npos && one.option->check_name(word.substr(0, equals));
+      };
+      const auto word = std::ranges::find_if(given, has_value);
+      if (one.value == OptionInfo::Value::none && word != given.end())
+        return fmt::format("{} takes no value", word->substr(0, word->find('=')));
+    }
+    return error;
   }
 
   [[nodiscard]] std::vector<std::string> long_names() const {
@@ -116,8 +137,20 @@ void Arguments::text(const std::string& names, std::optional<std::string>& value
 
 void Arguments::number(const std::string& names, std::optional<int>& value, const std::string& what,
                        const std::string& help) {
-  parser_->remember(parser_->app.add_option(names, value, help), OptionInfo::Value::next_word,
-                    what);
+  const std::string name = names.substr(0, names.find(','));
+  const auto take = [&value, name](const std::string& text) {
+    const char* const end = text.data() + text.size();
+    int number = 0;
+    const auto [behind, error] = std::from_chars(text.data(), end, number);
+    if (error == std::errc::result_out_of_range)
+      throw UsageError(fmt::format("{} {}: this number is too big", name, text));
+    if (error != std::errc() || behind != end)
+      throw UsageError(fmt::format("{} {}: not a whole number", name, text),
+                       fmt::format("e.g. {} 3", name));
+    value = number;
+  };
+  parser_->remember(parser_->app.add_option_function<std::string>(names, take, help),
+                    OptionInfo::Value::next_word, what);
 }
 
 void Arguments::list(const std::string& names, std::vector<std::string>& values,
@@ -149,7 +182,7 @@ void Arguments::parse() {
   } catch (const CLI::CallForHelp&) {
     throw HelpRequested{parser_->app.help(), parser_->options()};
   } catch (const CLI::ParseError& error) {
-    throw UsageError(error.what(), see_help);
+    throw UsageError(parser_->said_of(error.what(), given_), see_help);
   }
 
   if (json_ != nullptr) *json_ = global_.json;

@@ -2,10 +2,13 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -20,11 +23,13 @@ namespace {
 
 constexpr int kNoProgram = 127;
 
+constexpr std::array kDirectories{"/usr/local/sbin", "/usr/sbin", "/sbin",
+                                  "/usr/local/bin",  "/usr/bin",  "/bin"};
+
 std::optional<std::string> find_program(const std::string& name) {
   const char* path = std::getenv("PATH");
   const ExecutableSearch search(
-      std::string(path == nullptr ? "" : path) + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin",
-      "/");
+      fmt::format("{}:{}", path == nullptr ? "" : path, fmt::join(kDirectories, ":")), "/");
   return search.find(name);
 }
 
@@ -58,6 +63,13 @@ int run_program(const std::vector<std::string>& words) {
   if (!program)
     throw Error(ErrorCode::unavailable, fmt::format("there is no program {}", words.front()));
   return run(*program, words, false);
+}
+
+bool has_program(const std::string& name, const std::string& root) {
+  if (root.empty()) return find_program(name).has_value();
+  return std::ranges::any_of(kDirectories, [&](const char* directory) {
+    return ExecutableSearch(root + directory, "/").find(name).has_value();
+  });
 }
 
 int ask_program(const std::vector<std::string>& words) {

@@ -11,6 +11,9 @@ namespace pmx::cli {
 // it cannot be started.
 int run_program(const std::vector<std::string>& words);
 
+// Whether it is found so, or below `root` where programs of administrators are; "" is this system.
+bool has_program(const std::string& name, const std::string& root);
+
 // The same without any output: for questions that the exit code answers. 127: there is no such
 // program.
 int ask_program(const std::vector<std::string>& words);

@@ -9,10 +9,13 @@
 
 #include "cli/commands/config_targets.h"
 #include "cli/commands/targets.h"
+#include "cli/log_path_check.h"
+#include "cli/plan/units.h"
 #include "common/base/text.h"
 #include "common/config/cpu_count.h"
 #include "common/config/executable_search.h"
 #include "common/config/launch.h"
+#include "common/config/user_variables.h"
 
 namespace pmx::cli {
 namespace {
@@ -80,6 +83,7 @@ AppSpec changed_spec(const AppSpec& present, int count, const StartOptions& opti
   if (options.pid_file) spec.pid_file = absolute_path(spec.pid_file, spec.cwd);
   for (std::string& path : spec.watch_paths) path = absolute_path(path, spec.cwd);
   if (spec.job) set_job(options, *spec.job);
+  if (options.uid || options.gid) set_user_variables(spec);
   if (options.update_env) merge_shell(spec, inheritable(current_environment()));
   if (!options.filter_env.empty()) set_env(spec, shell_env(spec), own_variables(spec));
   return spec;
@@ -114,15 +118,19 @@ bool change_settings(Context& context, const StartOptions& options,
     throw UsageError("--source-map-support is for what is started anew",
                      "--interpreter-args --enable-source-maps");
   const std::vector<InstanceStatus> all = context.find(one.name, true);
-  std::vector<PlanStep> plan =
-      make_plan({changed_spec(one.detail->spec, static_cast<int>(all.size()), options, app_args)},
-                context.list_all(true), {.update_env = options.update_env, .prune = {}});
+  AppSpec wanted = changed_spec(one.detail->spec, static_cast<int>(all.size()), options, app_args);
+  if (options.out_file || options.error_file || options.log_file)
+    check_log_paths(context.paths(), wanted);
+  std::vector<PlanStep> plan = make_plan({std::move(wanted)}, context.list_all(true),
+                                         {.update_env = options.update_env, .prune = {}});
   for (PlanStep& step : plan) {
     const bool must_restart =
         step.action == PlanStep::Action::restart && (!step.changes.empty() || !step.why.empty());
     if (!must_restart && !step.rests) step.action = action;
     for (const FieldChange& change : step.changes)
-      context.output.info(fmt::format("{}: {} -> {}", change.field, change.from, change.to));
+      context.output.info(fmt::format("{}: {} -> {}", change.field,
+                                      with_unit(change.field, change.from),
+                                      with_unit(change.field, change.to)));
   }
   announce(context, plan);
   return carry_out(context, std::move(plan), how);

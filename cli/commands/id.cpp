@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
+#include "common/config/secrets.h"
 
 namespace pmx::cli {
 
@@ -46,8 +47,10 @@ int run_pid(Context& context, Arguments& arguments) {
 int run_env(Context& context, Arguments& arguments) {
   std::vector<std::string> ids;
   bool origin = false;
+  bool show_secrets = false;
   arguments.words("id", ids, 1, 1);
   arguments.flag("--origin", origin, "where each value is from, instead of the values");
+  arguments.flag("--show-secrets", show_secrets, "values that look like secrets, too");
   context.parse(arguments);
   const std::string& id = ids.front();
   const bool is_number =
@@ -71,7 +74,12 @@ int run_env(Context& context, Arguments& arguments) {
     fmt::format_to(std::back_inserter(out), "{}: {}\n", key, shown);
     object[key] = shown;
   };
-  for (const auto& [key, value] : spec.env) line(key, value, origin_of(spec, key));
+  bool has_hidden = false;
+  for (const auto& [key, value] : spec.env) {
+    const bool hidden = !show_secrets && is_secret(key, value);
+    has_hidden = has_hidden || hidden;
+    line(key, hidden ? "[hidden]" : value, origin_of(spec, key));
+  }
   for (const auto& [key, path] : spec.secret_files)
     line(key, fmt::format("(read from {})", path), path);
   // What the daemon adds for each instance.
@@ -82,6 +90,8 @@ int run_env(Context& context, Arguments& arguments) {
   line("namespace", one.name_space);
   line("restart_time", one.restarts);
   line("pm_uptime", one.started_at);
+  if (has_hidden && !origin)
+    context.output.remark("[hidden]: looks like a secret; --show-secrets shows it");
   if (context.global.json) {
     context.output.data("env",
                         object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));

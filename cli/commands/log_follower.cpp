@@ -16,6 +16,12 @@ namespace {
 
 constexpr int kReconnectEvery = 1000;  // milliseconds
 
+// As its lines are marked; pm2's name for it too. An app of that name comes first.
+bool means_daemon(Context& context, const std::optional<std::string>& target) {
+  const bool is_ours = target == "PMX" || target == "pmx" || target == "PM2" || target == "pm2";
+  return is_ours && context.find(*target).empty();
+}
+
 }  // namespace
 
 LogFollower::LogFollower(Context& context, LogWish wish, bool follow)
@@ -26,6 +32,9 @@ LogFollower::LogFollower(Context& context, LogWish wish, bool follow)
     if (target != "all") source.target = target;  // all may be none yet
   }
   context_.daemon();  // starts one if need be
+  daemon_named_ = std::erase_if(sources_, [&](const Source& source) {
+                    return means_daemon(context_, source.target);
+                  }) != 0;
   for (Source& source : sources_) {
     source.client = Client::connect(context_.paths().socket());
     if (!source.client) throw Error(ErrorCode::unavailable, "the daemon has just gone");
@@ -47,6 +56,7 @@ void LogFollower::ask(Source& source, bool follow) const {
 }
 
 bool LogFollower::with_daemon() const {
+  if (daemon_named_) return true;
   const bool is_all =
       wish_.targets.empty() || std::ranges::find(wish_.targets, "all") != wish_.targets.end();
   return is_all && wish_.out && wish_.err;

@@ -62,6 +62,7 @@ class LogFollower {
   Context& context_;
   LogWish wish_;
   std::vector<Source> sources_;
+  bool daemon_named_ = false;  // its own log is wanted
   bool reconnected_ = false;
   std::chrono::steady_clock::time_point next_reconnect_;
 };

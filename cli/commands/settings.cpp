@@ -111,7 +111,12 @@ int run_set(Context& context, Arguments& arguments) {
   std::vector<std::string> words;
   arguments.words("key and value", words, 0, 2);
   context.parse(arguments);
-  if (words.empty()) return edit(context);
+  if (words.empty() && ::isatty(STDIN_FILENO) != 0 && ::isatty(STDOUT_FILENO) != 0)
+    return edit(context);
+  if (words.empty())
+    throw UsageError("set needs a key and a value",
+                     "pmx set app:name value; pmx get shows what is set; in a terminal `pmx set` "
+                     "opens an editor");
   if (words.size() == 1) throw UsageError("set needs a key and a value", "pmx set app:name value");
   context.paths().ensure_home();
   return set(context, words);

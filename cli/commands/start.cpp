@@ -5,6 +5,8 @@
 #include <array>
 #include <cctype>
 #include <cstdio>
+#include <set>
+#include <utility>
 
 #include "cli/commands/apply.h"
 #include "cli/commands/attached_logs.h"
@@ -32,8 +34,33 @@ bool is_number(const std::string& text) {
                                       [](unsigned char c) { return std::isdigit(c) != 0; });
 }
 
-bool start_existing(Context& context, const std::string& target, const StartOptions& options,
-                    const std::vector<std::string>& app_args) {
+// The app as a configuration file in the present directory.
+void write_file(const Context& context, const std::vector<AppSpec>& apps) {
+  const std::string file = file_stem_of(apps.front().name) + "-pmx.json";
+  constexpr mode_t kMode = 0644;
+  sys::replace_file("./" + file, export_json(apps), kMode);
+  context.output.info(fmt::format("Written to {}", file));
+}
+
+// Apps that a target means, each in a file of its own.
+void write_existing(Context& context, const std::string& target) {
+  std::set<std::string> written;
+  for (const InstanceStatus& one : context.find(target, true)) {
+    if (one.detail && written.insert(one.name).second) write_file(context, {one.detail->spec});
+  }
+}
+
+void refuse_options_of_files(const StartOptions& options, const std::string& target) {
+  for (const auto& [option, value] :
+       {std::pair("--only", &options.only), {"--env", &options.env_name}}) {
+    if (*value)
+      throw UsageError(
+          fmt::format("{} is for configuration files, which {} is not", option, target));
+  }
+}
+
+bool restart_existing(Context& context, const std::string& target, const StartOptions& options,
+                      const std::vector<std::string>& app_args) {
   if (has_settings(options, app_args)) {
     StartOptions one = options;
     one.targets = {target};
@@ -48,6 +75,18 @@ bool start_existing(Context& context, const std::string& target, const StartOpti
         {.target = one, .env = env, .wait = !options.no_wait});
   });
   return report_errored(context, started);
+}
+
+bool start_existing(Context& context, const std::string& target, const StartOptions& options,
+                    const std::vector<std::string>& app_args) {
+  refuse_options_of_files(options, target);
+  if (options.force)
+    throw UsageError(
+        fmt::format("{} is in the list already, --force starts a script once more", target),
+        "pmx start SCRIPT -f, or pmx scale NAME +1");
+  const bool all_well = restart_existing(context, target, options, app_args);
+  if (options.write) write_existing(context, target);
+  return all_well;
 }
 
 // Apps of a file that run are restarted with all that the file says, the others started.
@@ -74,14 +113,6 @@ bool start_file(Context& context, const std::string& file, const StartOptions& o
   return carry_out(context, std::move(plan), how) && all_well;
 }
 
-// The app as a configuration file in the present directory.
-void write_file(const Context& context, const std::vector<AppSpec>& apps) {
-  const std::string file = file_stem_of(apps.front().name) + "-pmx.json";
-  constexpr mode_t kMode = 0644;
-  sys::replace_file("./" + file, export_json(apps), kMode);
-  context.output.info(fmt::format("Written to {}", file));
-}
-
 bool start_one(Context& context, const std::string& target, const StartOptions& options,
                const std::vector<std::string>& app_args) {
   if (is_config_target(target)) return start_file(context, target, options);
@@ -94,7 +125,6 @@ bool start_one(Context& context, const std::string& target, const StartOptions& 
     throw Error(ErrorCode::not_found, "no app is in the list", "pmx start app.js adds one");
   std::vector<AppSpec> apps;
   apps.push_back(spec_of(context, launch_request(options, target, app_args)));
-  if (options.write) write_file(context, apps);
   for (const InstanceStatus& other : context.find(apps.front().name, true)) {
     if (other.name != apps.front().name || !other.detail ||
         other.detail->spec.script == apps.front().script)
@@ -104,8 +134,11 @@ bool start_one(Context& context, const std::string& target, const StartOptions& 
     context.output.warn("commands by name mean both; --name gives this one a name of its own");
     break;
   }
-  return start_apps(context, std::move(apps), options.force, !options.no_autostart,
-                    !options.no_wait);
+  const std::vector<AppSpec> written = options.write ? apps : std::vector<AppSpec>();
+  const bool all_well =
+      start_apps(context, std::move(apps), options.force, !options.no_autostart, !options.no_wait);
+  if (all_well && options.write) write_file(context, written);
+  return all_well;
 }
 
 }  // namespace

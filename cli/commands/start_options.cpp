@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 
 #include "cli/context.h"
@@ -30,6 +31,11 @@ void set_size(const char* option, const std::optional<std::string>& text, std::u
   out = *size;
 }
 
+void refuse_empty(const char* option, const std::optional<std::string>& text) {
+  if (text && text->empty())
+    throw UsageError(fmt::format("{}: expected a name, not nothing", option));
+}
+
 template <class T, class Parse>
 void set_name(const char* option, const std::optional<std::string>& text, T& out, Parse parse,
               const char* names) {
@@ -47,6 +53,15 @@ Millis watch_delay_of(const std::string& text) {
   return *delay;
 }
 
+constexpr std::array<const char*, 2> kBehindEndings{".*", "node_modules"};
+
+// Those that an earlier --ext has put first.
+void forget_endings(std::vector<std::string>& patterns) {
+  if (patterns.size() < 2 || patterns[0] != "*" || patterns[1] != "!*/") return;
+  const auto last = std::ranges::find(patterns, kBehindEndings.back());
+  if (last != patterns.end()) patterns.erase(patterns.begin(), last + 1);
+}
+
 // As patterns: everything but directories and these. What is never watched comes behind them.
 void ignore_other_endings(std::string endings, AppSpec& spec) {
   std::replace(endings.begin(), endings.end(), ',', ' ');
@@ -55,7 +70,8 @@ void ignore_other_endings(std::string endings, AppSpec& spec) {
     patterns.push_back((ending.starts_with('.') ? "!*" : "!*.") + ending);
   if (patterns.size() == 2)
     throw UsageError("--ext: expected the endings of files", "--ext js,json");
-  patterns.insert(patterns.end(), {".*", "node_modules"});
+  patterns.insert(patterns.end(), kBehindEndings.begin(), kBehindEndings.end());
+  forget_endings(spec.ignore_watch);
   patterns.insert(patterns.end(), spec.ignore_watch.begin(), spec.ignore_watch.end());
   spec.ignore_watch = std::move(patterns);
 }
@@ -172,6 +188,8 @@ void StartOptions::declare(Arguments& arguments) {
 }
 
 void set_attributes(const StartOptions& options, AppSpec& spec) {
+  refuse_empty("--name", options.name);
+  refuse_empty("--namespace", options.name_space);
   if (options.name_space) spec.name_space = *options.name_space;
   if (options.interpreter_args) spec.interpreter_args = split_words(*options.interpreter_args);
   if (options.out_file) spec.out_file = *options.out_file;
@@ -232,8 +250,11 @@ void set_attributes(const StartOptions& options, AppSpec& spec) {
   if (options.watched_endings) ignore_other_endings(*options.watched_endings, spec);
   if (!options.depends_on.empty()) spec.depends_on = options.depends_on;
   if (options.pid_file) spec.pid_file = *options.pid_file;
-  for (const std::string& part : options.filter_env)
-    spec.inherit_env.push_back(part == "true" ? "!*" : "!*" + part + "*");
+  for (const std::string& part : options.filter_env) {
+    std::string pattern = part == "true" ? "!*" : "!*" + part + "*";
+    if (std::ranges::find(spec.inherit_env, pattern) == spec.inherit_env.end())
+      spec.inherit_env.push_back(std::move(pattern));
+  }
   if (options.time) spec.log_date_format = kLogTime;
   if (options.log_date_format) spec.log_date_format = *options.log_date_format;
   if (options.log_type) {

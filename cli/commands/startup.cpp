@@ -194,6 +194,21 @@ bool run_all(const Context& context, const Commands& commands) {
   return all_well;
 }
 
+// Before anything is written: without these nothing would come of it.
+void check_programs(const ServiceScope& scope, const Commands& commands) {
+  for (const std::vector<std::string>& words : commands) {
+    const bool is_inside = words.front() == "chroot";
+    const std::string& program = is_inside ? words.at(2) : words.front();
+    if (program.starts_with('/')) continue;  // the service itself, which is to be written
+    if (has_program(program, is_inside ? scope.root : "")) continue;
+    throw Error(ErrorCode::unavailable,
+                fmt::format("there is no program {}{}: nothing has been changed", program,
+                            is_inside ? " in " + scope.root : ""),
+                fmt::format("is {} the right platform? systemd, openrc and systemv are known",
+                            to_string(scope.init)));
+  }
+}
+
 bool linger(const Context& context, const std::string& user) {
   if (sys::file_id("/var/lib/systemd/linger/" + user)) return true;
   if (run_all(context, {{"loginctl", "enable-linger"}})) return true;
@@ -219,6 +234,7 @@ int run_startup(Context& context, Arguments& arguments) {
   if (serves_package_unit(target)) {
     target.service.name = "pmx@" + target.service.user;
   } else {
+    check_programs(target.scope, enabling(target.scope, target.service.name));
     const std::string text = service_text(target.scope.init, target.service);
     std::error_code error;
     fs::create_directories(fs::path(target.file).parent_path(), error);

@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <system_error>
 
+#include "cli/log_path_check.h"
 #include "common/base/text.h"
 #include "common/config/settings.h"
+#include "common/config/words.h"
 
 namespace pmx::cli {
 namespace {
@@ -20,6 +22,30 @@ protocol::ActedResponse act_by_name_or_path(const std::string& target, const Act
     if (path.empty() || path == target) throw;
     return act(path);
   }
+}
+
+bool is_known(Context& context, const std::string& target) {
+  if (!context.find(target).empty()) return true;
+  const std::string path = absolute_if_file(target);
+  return !path.empty() && path != target && !context.find(path).empty();
+}
+
+// Several are started at once: which one is it?
+std::string named(const protocol::Start::Outcome& outcome) {
+  const bool has_name = outcome.error.starts_with(outcome.name);
+  return has_name ? outcome.error : fmt::format("[{}] {}", outcome.name, outcome.error);
+}
+
+// Names that are targets of another kind too.
+void warn_of_name(const Context& context, const std::string& name) {
+  const bool is_number = parse_integer(name).has_value();
+  if (name == "all") context.output.warn("an app is named all: as a target, all means every app");
+  if (is_number)
+    context.output.warn(fmt::format(
+        "an app is named {}: as a target, {} means this app, not the instance with that id", name,
+        name));
+  if (name == "all" || is_number)
+    context.output.warn("another name can be told apart: --name, or name in the file");
 }
 
 [[noreturn]] void rethrow_with_near_name(Context& context, const std::string& target,
@@ -41,7 +67,8 @@ std::string absolute_if_file(const std::string& path) {
 
 std::vector<InstanceStatus> act_on(Context& context, const std::string& verb,
                                    const std::string& target, const Act& act) {
-  context.output.info(fmt::format("{} {}", verb, target));
+  // What is wrong with it is the daemon's to say, and nothing is announced before.
+  if (is_known(context, target)) context.output.info(fmt::format("{} {}", verb, target));
   protocol::ActedResponse response;
   try {
     response = act_by_name_or_path(target, act);
@@ -68,7 +95,7 @@ bool start_apps(Context& context, std::vector<AppSpec> apps, bool force, bool au
     if (outcome.error.empty()) {
       for (const InstanceStatus& one : outcome.instances) context.output.done(one);
     } else {
-      context.output.error(outcome.error, outcome.hint);
+      context.output.error(named(outcome), outcome.hint);
       all_well = false;
     }
   }
@@ -77,11 +104,13 @@ bool start_apps(Context& context, std::vector<AppSpec> apps, bool force, bool au
 
 AppSpec spec_of(Context& context, const LaunchRequest& app) {
   AppSpec spec = make_app_spec(app);
+  warn_of_name(context, spec.name);
   for (const auto& [name, value] :
        Settings::load(context.paths().settings()).variables_of(spec.name)) {
     spec.env[name] = value;
     spec.own_env.insert(name);
   }
+  check_log_paths(context.paths(), spec);
   const std::string remark = app.exec_mode ? std::string() : sharing_remark(spec);
   if (!remark.empty())
     context.output.remark(fmt::format(

@@ -65,7 +65,9 @@ int run_validate(Context& context, Arguments& arguments) {
   } else {
     for (const ConfigFinding& finding : report.findings) {
       const std::string text = text_of(finding, file);
-      finding.is_error ? context.output.error(text) : context.output.warn(text);
+      // to_text() has the suggestions of all others in it.
+      const std::string hint = text == finding.what ? finding.suggestion : "";
+      finding.is_error ? context.output.error(text, hint) : context.output.warn(text);
     }
     const std::size_t count = report.ecosystem.apps.size();
     if (!report.has_errors())

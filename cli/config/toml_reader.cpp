@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "cli/config/reader_errors.h"
 #include "common/base/error.h"
 
 // toml++ 3.3 has asserts that a slip in a file can break, and takes them for granted with NDEBUG.
@@ -44,7 +45,8 @@ class TomlReader {
     try {
       root = toml::parse(text);
     } catch (const toml::parse_error& error) {
-      fail(error.source().begin, std::string(error.description()));
+      const ReaderError said = toml_error(error.description());
+      fail(error.source().begin, said.what, said.hint);
     } catch (const std::logic_error&) {
       throw Error(ErrorCode::invalid_spec, fmt::format("{}: it is no TOML", document_.file),
                   "its reader cannot tell where; look for dates, keys and values that are cut off");
@@ -54,9 +56,10 @@ class TomlReader {
   }
 
  private:
-  [[noreturn]] void fail(const toml::source_position& place, const std::string& what) const {
+  [[noreturn]] void fail(const toml::source_position& place, const std::string& what,
+                         const std::string& hint = {}) const {
     throw Error(ErrorCode::invalid_spec,
-                fmt::format("{}:{}:{}: {}", document_.file, place.line, place.column, what));
+                fmt::format("{}:{}:{}: {}", document_.file, place.line, place.column, what), hint);
   }
 
   Json value(const toml::node& node, const std::string& pointer, int depth) {

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/config/reader_errors.h"
 #include "common/base/error.h"
 #include "common/base/text.h"
 
@@ -116,7 +117,8 @@ class YamlReader {
     } catch (const YAML::DeepRecursion& error) {
       fail(error.mark, fmt::format("nested more than {} deep", ConfigDocument::kDeepest));
     } catch (const YAML::Exception& error) {
-      fail(error.mark, error.msg);
+      const ReaderError said = yaml_error(error.msg);
+      fail(error.mark, said.what, said.hint);
     }
     if (second) {
       fail(*second, "a second document begins here: one is expected", "remove the line ---");

@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 
+#include "cli/plan/units.h"
 #include "common/model/door.h"
 
 namespace pmx::cli {
@@ -166,10 +167,11 @@ std::string plan_text(const std::vector<PlanStep>& plan) {
     fmt::format_to(std::back_inserter(out), "{}: {}{}{}\n", step.name, effect_text(step.action),
                    step.why.empty() ? "" : ": ", step.why);
     for (const FieldChange& change : step.changes)
-      fmt::format_to(
-          std::back_inserter(out), "    {}: {} -> {}{}\n", change.field, change.from, change.to,
-          change.takes == Takes::in_place ? ""
-                                          : fmt::format("  (takes a {})", to_string(change.takes)));
+      fmt::format_to(std::back_inserter(out), "    {}: {} -> {}{}\n", change.field,
+                     with_unit(change.field, change.from), with_unit(change.field, change.to),
+                     change.takes == Takes::in_place
+                         ? ""
+                         : fmt::format("  (takes a {})", to_string(change.takes)));
   }
   std::vector<std::string> parts;
   for (const auto& [action, verb] : {std::pair(Action::start, "start"),

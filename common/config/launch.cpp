@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "common/base/error.h"
+#include "common/base/escaped.h"
 #include "common/base/text.h"
 #include "common/config/cpu_count.h"
 #include "common/config/dotenv.h"
@@ -19,6 +20,7 @@
 #include "common/config/launch_target.h"
 #include "common/config/package_json.h"
 #include "common/config/package_script.h"
+#include "common/config/user_variables.h"
 #include "common/config/words.h"
 #include "common/model/declared_socket.h"
 #include "common/model/dependency.h"
@@ -50,7 +52,6 @@ constexpr std::string_view kTokenVariable = "PMX_TOKEN";
 constexpr std::array<std::string_view, 7> kInsideAppVariables{
     "name",         "namespace", "unique_id",        "exec_mode",
     "restart_time", "pm_uptime", "PMX_LISTEN_SOCKET"};
-constexpr std::string_view kOfPmx = "pmx";  // the origin of a variable
 constexpr std::string_view kOwnPreload = "/libpmx-listen.so";
 
 [[noreturn]] void refuse(const std::string& message, std::string hint = {}) {
@@ -122,7 +123,15 @@ std::string log_file(const std::string& wish, const std::string& cwd, const std:
   return absolute_path(wish, cwd, home_dir);
 }
 
+// A message to the daemon has no room for other bytes: the app would get another path.
+void check_text(const char* what, const std::string& text) {
+  if (is_utf8(text)) return;
+  refuse(fmt::format("{} is not UTF-8: {}", what, escaped(text)),
+         "rename it, or name a symbolic link to it (--cwd LINK) instead");
+}
+
 void check_name(const std::string& name) {
+  check_text("the name", name);
   if (has_control(name)) refuse("the name has control characters in it", "give another name");
   if (name.size() > kLongestName) {
     refuse(fmt::format("the name has {} bytes, at most {} are possible", name.size(), kLongestName),
@@ -136,19 +145,6 @@ void check_sockets(const AppSpec& spec) {
     return;
   refuse("listen: a Node app in cluster mode asks for its ports itself, with server.listen()",
          "leave listen out, or use fork mode (-x) and server.listen({fd: 3})");
-}
-
-// With the variables that login(1) would set for another user, unless the app has its own.
-void check_limits(AppSpec& spec) {
-  const sys::ChildLimits limits = sys::child_limits(spec.limits);
-  (void)sys::cgroup_settings(spec.limits);
-  if (!limits.uid || *limits.uid == ::getuid()) return;
-  if (const auto user = sys::find_user(std::to_string(*limits.uid))) {
-    for (const auto& [name, value] :
-         {std::pair("HOME", user->home), {"USER", user->name}, {"LOGNAME", user->name}}) {
-      if (!spec.own_env.contains(name)) set_variable(spec, name, value, kOfPmx);
-    }
-  }
 }
 
 void check_job(const LaunchRequest& request, AppSpec& spec) {
@@ -331,12 +327,15 @@ AppSpec make_app_spec(const LaunchRequest& as_typed) {
   }
   check_name(spec.name);
   check_sockets(spec);
-  check_limits(spec);
+  set_user_variables(spec);
+  (void)sys::cgroup_settings(spec.limits);
   check_job(request, spec);
   add_required(spec);
   for (std::string& path : spec.watch_paths) path = absolute_path(path, spec.cwd, home_dir);
   if (has_control(spec.name_space))
     refuse("the namespace has control characters in it", "give another namespace");
+  check_text(spec.shell ? "the command" : "the path of the script", spec.script);
+  check_text("the working directory", spec.cwd);
   spec.version = nearest_package_version(target.directory);
   if (request.disable_logs) {
     spec.out_file = spec.error_file = "/dev/null";

@@ -12,6 +12,8 @@
 #include <system_error>
 
 #include "common/base/error.h"
+#include "common/base/escaped.h"
+#include "common/base/text.h"
 #include "common/config/executable_search.h"
 
 namespace pmx {
@@ -70,6 +72,11 @@ Paths Paths::at(std::string_view home) {
   Paths paths;
   paths.home_ =
       absolute_path(home, relative ? std::filesystem::current_path().string() : std::string());
+  if (!is_utf8(paths.home_)) {
+    throw Error(ErrorCode::invalid_spec,
+                fmt::format("the path of the home is not UTF-8: {}", escaped(paths.home_)),
+                "set PMX_HOME to another path; a symbolic link will do");
+  }
   const std::string path = paths.socket();
   if (path.size() <= kLongestSocketPath) return paths;
   throw Error(ErrorCode::invalid_spec,

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/build_info.h"
+#include "common/base/escaped.h"
+#include "common/base/text.h"
 #include "common/protocol/framing.h"
 #include "common/protocol/version.h"
 
@@ -43,6 +45,23 @@ Json parse(std::string_view line) {
   } catch (const Json::exception&) {
     throw Error(ErrorCode::invalid_request, "not valid JSON: a number is out of range",
                 "send one JSON-RPC 2.0 object per line");
+  }
+}
+
+// What may be other bytes travels as a list of them; everything else would arrive as another text.
+void refuse_bytes(const Json& json, const std::string& place) {
+  if (json.is_string() && !is_utf8(json.get_ref<const std::string&>())) {
+    throw Error(
+        ErrorCode::invalid_request,
+        fmt::format("{}: \"{}\" is not UTF-8", place, escaped(json.get_ref<const std::string&>())));
+  }
+  if (json.is_object()) {
+    for (const auto& [key, value] : json.items()) {
+      refuse_bytes(Json(key), place);
+      refuse_bytes(value, fmt::format("{}.{}", place, key));
+    }
+  } else if (json.is_array()) {
+    for (const Json& element : json) refuse_bytes(element, place);
   }
 }
 
@@ -89,6 +108,7 @@ RequestHead parse_request(std::string_view line, std::optional<std::int64_t>& id
 }
 
 std::string request_line(std::int64_t id, std::string_view method, const Json& params) {
+  refuse_bytes(params, std::string(method));
   return dump({{"jsonrpc", "2.0"},
                {"id", id},
                {"protocol", kProtocol},

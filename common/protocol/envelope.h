@@ -29,7 +29,7 @@ struct RequestHead {
 // "id":null.
 RequestHead parse_request(std::string_view line, std::optional<std::int64_t>& id, Json& params);
 
-// Lines without the final '\n'. Bytes that are not UTF-8 are replaced, never an error.
+// Lines without the final '\n'. In a request what is not UTF-8 is refused, else it is replaced.
 std::string request_line(std::int64_t id, std::string_view method, const Json& params);
 std::string result_line(std::int64_t id, const Json& result);
 std::string error_line(std::optional<std::int64_t> id, const Error& error);

@@ -11,15 +11,10 @@
 #include <utility>
 #include <variant>
 
+#include "common/base/overloaded.h"
+
 namespace pmx {
 namespace {
-
-template <class... Functions>
-struct Overloaded : Functions... {
-  using Functions::operator()...;
-};
-template <class... Functions>
-Overloaded(Functions...) -> Overloaded<Functions...>;
 
 // What server.address() shall say.
 std::string handout_reply(const node::QueryServer& query, std::int64_t seq, std::string_view data,

@@ -4,20 +4,10 @@
 #include <utility>
 #include <variant>
 
+#include "common/base/overloaded.h"
 #include "daemon/runtime/instance.h"
 
 namespace pmx {
-namespace {
-
-template <class... Functions>
-struct Overloaded : Functions... {
-  using Functions::operator()...;
-};
-template <class... Functions>
-Overloaded(Functions...) -> Overloaded<Functions...>;
-
-}  // namespace
-
 void Instance::app_message(std::uint32_t generation, AppMessage message) {
   Incarnation* incarnation = find(generation);
   if (incarnation == nullptr) return;

@@ -150,14 +150,12 @@ TEST_CASE(
   spec.min_ready = 50ms;
   bench.start_cluster(spec);
   bench.logs.error_text = "one\ntwo\n";
-  const auto begun = std::chrono::steady_clock::now();
   const auto reply = bench.reload({0});
   bench.listen({0, 2});
   bench.settle();
   CHECK(bench.world.journal == Journal{"spawn 0.2"});
   SUBCASE("it stays") {
     REQUIRE(bench.eventually([&] { return bench.did("disconnect 0.1"); }));
-    CHECK(std::chrono::steady_clock::now() - begun >= 50ms);
     bench.world.channels.at({0, 1})->close();
     bench.get(reply);
   }

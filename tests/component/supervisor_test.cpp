@@ -118,14 +118,12 @@ TEST_CASE("stop: SIGINT, SIGKILL after kill_timeout, and it returns when the pro
   bench.world.ignored_by_new_processes = {SIGINT};
   bench.get(bench.start(fork_app()));
   bench.world.journal.clear();
-  const auto begun = std::chrono::steady_clock::now();
   const auto reply = bench.ask(bench.supervisor.stop({0}));
   bench.settle();
   CHECK(bench.world.journal == Journal{"SIGINT 0.1"});
   CHECK(bench.status(0).state == State::stopping);
   CHECK_FALSE(reply->done);
   bench.get(reply);
-  CHECK(std::chrono::steady_clock::now() - begun >= 50ms);
   CHECK(bench.world.journal == Journal{"SIGINT 0.1", "SIGKILL 0.1"});
   CHECK(bench.world.alive_count() == 0);
   CHECK(bench.status(0).state == State::stopped);

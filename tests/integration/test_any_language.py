@@ -124,12 +124,11 @@ class Works(AnyLanguage):
 
     def test_shared_ends_when_its_first_connections_have(self):
         """Nobody can keep new connections from one of several that share a socket: to wait for those would last the whole drain_timeout."""
-        self.start("python threads", "--balance", "shared", "--drain-timeout", "60000", SLOW="100")
+        self.start("python threads", "--balance", "shared", "--drain-timeout", "1h", SLOW="100")
         with Load(self.port, threads=8) as load:
             load.wait_ok(20)
-            result = self.home.run("reload", "web", timeout=90)
+            self.home.run("reload", "web", timeout=40)
             load.wait_ok(20)
-        self.assertLess(result.seconds, 40, load)
 
     def test_broken_version_is_not_let_in(self):
         self.start()

@@ -7,7 +7,7 @@ import textwrap
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import pmxtest
-from pmxtest import eventually
+from pmxtest import eventually, testapp
 
 APPS = 20
 ARGUMENTS = 500  # of each
@@ -102,6 +102,79 @@ class Names(pmxtest.PmxTest):
                 self.home.run("flush", name)
                 self.home.run("delete", name)
                 self.assertEqual(len(self.home.jlist()), len(NAMES) - index - 1)
+
+
+
+class Messages(pmxtest.PmxTest):
+    """What is wrong is said in a line that tells what was expected; nothing is announced or changed before."""
+
+    def test_values_of_options(self):
+        for words, said in ((("logs", "--lines", "many"), "--lines many: not a whole number"), (("logs", "--lines", "9" * 20), "this number is too big"),
+                            (("logs", "--lines"), "--lines needs a value: N"), (("start", "--name"), "--name needs a value: NAME"),
+                            (("start", "x", "--time=soon"), "--time takes no value"), (("start", testapp(), "--name", ""), "--name: expected a name"),
+                            (("start", testapp(), "--namespace", ""), "--namespace: expected a name")):
+            with self.subTest(words=words):
+                self.assertIn(said, self.home.fails(*words, code=2).stderr)
+        self.assertEqual(self.home.daemons(), [])
+
+    def test_an_unknown_target_is_not_announced(self):
+        self.home.run("start", testapp(), "--name", "app", "--", "sleep")
+        for verb in ("restart", "reload", "stop", "delete", "reset"):
+            self.assertEqual(self.home.fails(verb, "nobody", code=3).stdout, "")
+        self.assertEqual(self.home.fails("sendSignal", "SIGUSR2", "nobody").stdout, "")
+
+    def test_log_files_that_cannot_be(self):
+        self.home.file("file", "")
+        self.home.run("start", testapp(), "--name", "app", "--", "sleep")
+        before = self.home.jlist()[0]["pid"]
+        for path, why in (("/proc/nothing/x.log", "/proc: "), ("file/x.log", "Not a directory"), (".", "Is a directory"), ("a/" + "x" * 300, "too long")):
+            for option in ("-o", "-e", "--log"):
+                with self.subTest(path=path, option=option):
+                    error = self.home.fails("start", testapp(), "--name", "new", option, path, "--", "sleep").stderr
+                    self.assertIn("cannot be written: ", error)
+                    self.assertIn(why, error)
+            self.assertIn(why, self.home.fails("restart", "app", "-o", path).stderr)
+        self.assertEqual([(entry["name"], entry["pid"]) for entry in self.home.jlist()], [("app", before)])
+        self.assertFalse(os.path.exists(os.path.join(self.home.work, "a")))
+        self.home.run("start", testapp(), "--name", "new", "-o", "made/of/it/x.log", "--", "sleep")
+
+    def test_a_failure_has_the_name_of_its_app(self):
+        broken = self.home.file("broken", b"\x7fELF nonsense", 0o755)
+        self.home.json_file("apps.json", {"apps": [{"name": "one", "script": broken, "interpreter": "none"}, {"name": "two", "script": testapp(), "args": "sleep"}]})
+        self.assertIn("[one] could not be started", self.home.fails("start", "apps.json").stderr)
+        self.assertIn("[four] could not be started", self.home.fails("start", broken, "--name", "four", "--interpreter", "none").stderr)
+
+    def test_names_that_are_other_targets_too(self):
+        for name in ("all", "7"):
+            self.assertIn(f"an app is named {name}: ", self.home.run("start", testapp(), "--name", name, "--", "sleep").stderr)
+        self.assertNotIn("is named", self.home.run("start", testapp(), "--name", "all7", "--", "sleep").stderr)
+
+    def test_options_with_an_app_that_is_there(self):
+        self.home.run("start", testapp(), "--name", "app", "--", "sleep")
+        self.home.run("start", "app", "-w")
+        with open(os.path.join(self.home.work, "app-pmx.json")) as file:
+            self.assertIn('"name": "app"', file.read())
+        for words in (("app", "--force"), ("app", "--only", "app"), ("0", "--env", "production")):
+            self.assertIn(words[1], self.home.fails("start", *words, code=2).stderr)
+        os.remove(os.path.join(self.home.work, "app-pmx.json"))
+        self.home.fails("start", testapp(), "--name", "app", "-w")  # it is already running
+        self.assertFalse(os.path.exists(os.path.join(self.home.work, "app-pmx.json")))
+
+    def test_paths_that_are_not_utf8(self):
+        """They cannot be passed on: said, not mangled."""
+        directory = os.path.join(os.fsencode(self.home.work), b"d\xff")
+        os.mkdir(directory)
+        with open(os.path.join(directory, b"app.sh"), "w") as file:
+            file.write("exec sleep 1000\n")
+        self.assertIn("the working directory is not UTF-8: " + self.home.work + "/d\\xff", self.home.fails("start", testapp(), "--", "sleep", cwd=directory).stderr)
+        self.assertIn("d\\xff/app.sh", self.home.fails("start", os.path.join(os.fsdecode(directory), "app.sh")).stderr)
+        self.assertIn("the name is not UTF-8", self.home.fails("start", testapp(), "--name", "n\udcff", "--", "sleep").stderr)
+        self.assertIn("is not UTF-8", self.home.fails("start", testapp(), "--name", "x", "--depends-on", "n\udcff", "--", "sleep").stderr)
+        self.assertIn("the path of the home is not UTF-8", self.home.fails("list", env={"PMX_HOME": os.fsdecode(directory)}).stderr)
+        self.assertEqual(self.home.jlist(), [])
+        os.symlink(directory, os.path.join(self.home.work, "plain"))
+        self.home.run("start", "app.sh", "--cwd", "plain")
+        self.assertEqual(self.home.statuses("app"), ["online"])
 
 
 if __name__ == "__main__":

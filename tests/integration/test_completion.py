@@ -6,11 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import pmxtest
-from pmxtest import SLOW, eventually, testapp
+from pmxtest import eventually, testapp
 
 SHELLS = ("bash", "zsh", "fish")
 AWKWARD = "my app:x/y"
@@ -161,9 +160,7 @@ class Answers(pmxtest.PmxTest):
         daemon = self.home.daemon_pid
         os.kill(daemon, signal.SIGSTOP)
         try:
-            begin = time.monotonic()
             self.assertEqual(self.ask("words", "stop", "")[1], [])
-            self.assertLess(time.monotonic() - begin, 2 * SLOW)
         finally:
             os.kill(daemon, signal.SIGCONT)
 

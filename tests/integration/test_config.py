@@ -183,6 +183,11 @@ class Tools(pmxtest.PmxTest):
         self.home.file("broken.toml", "apps = [\n")
         self.assertIn("broken.toml:", self.home.fails("validate", "broken.toml").stderr)
         self.assertIn("none.json does not exist", self.home.fails("validate", "none.json").stderr)
+        self.assertIn(".yaml, .yml, .toml", self.home.fails("validate", "apps.ini").stderr)
+        self.home.file("broken.yaml", "apps:\n  - name: x\n   script: y\n")
+        error = self.home.fails("validate", "broken.yaml").stderr
+        self.assertIn("broken.yaml:3:4: this line does not belong to the list above it", error)
+        self.assertIn("stand below each other", error)
         self.home.json_file("good.json", {"apps": [{"name": "a", "script": testapp()}]})
         self.assertIn("good.json is valid: 1 app", self.home.run("validate", "good.json").stdout)
         self.assertTrue(json.loads(self.home.run("validate", "good.json", "--json").out)["valid"])

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import pmxtest
@@ -267,6 +268,35 @@ class Attributes(EnvironmentTest):
         eventually(lambda: self.home.pids("app") not in ([pid], []), 10, "a restart")
         self.assertIn("new.mjs", self.home.one("app")["pm2_env"]["reason"] + self.home.run("show", "app").stdout)
         self.assertFalse(process_alive(pid))
+
+
+    def test_the_same_filter_twice_is_one(self):
+        self.home.run("start", testapp(), "--name", "app", "--filter-env", "SHELL_HAS", "--", "sleep", env={"SHELL_HAS": "x"})
+        for _ in range(2):
+            self.home.run("restart", "app", "--filter-env", "SHELL_HAS", "--filter-env", "OTHER")
+        self.assertIn("!*SHELL_HAS*, !*OTHER* ", self.home.run("show", "app").stdout)
+        self.assertNotIn("SHELL_HAS", self.seen())
+        self.home.run("restart", "app", "--watch", "--ext", "js")
+        self.home.run("restart", "app", "--ext", "ts")
+        self.assertIn("*, !*/, !*.ts, .*, node_modules ", self.home.run("show", "app", env={"COLUMNS": "500"}).stdout)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root may start others' processes")
+    def test_variables_of_another_user(self):
+        self.home.run("start", "/bin/sleep", "--name", "app", "--cwd", "/", "--", "1000", env={"HOME": "/ours", "USER": "us", "LOGNAME": "us"})
+        names = ("HOME", "USER", "LOGNAME")
+        for user, home in (("daemon", "/usr/sbin"), ("nobody", "/nonexistent"), ("daemon", "/usr/sbin")):
+            self.home.run("restart", "app", "--uid", user)
+            self.assertEqual([self.seen()[name] for name in names], [home, user, user])
+        self.home.run("restart", "app", "--uid", "root")
+        self.assertEqual([self.seen()[name] for name in names], ["/ours", "us", "us"])
+
+    def test_values_that_look_secret_are_hidden(self):
+        self.home.run("start", testapp(), "--name", "app", "--", "sleep", env={"API_TOKEN": "hunter2", "PLAIN": "shown"})
+        shown = self.home.run("env", 0)
+        self.assertIn("PLAIN: shown\n", shown.stdout)
+        self.assertIn("API_TOKEN: [hidden]\n", shown.stdout)
+        self.assertIn("--show-secrets", shown.stderr)
+        self.assertIn("API_TOKEN: hunter2\n", self.home.run("env", 0, "--show-secrets").stdout)
 
 
 if __name__ == "__main__":

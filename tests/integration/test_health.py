@@ -84,7 +84,7 @@ class Ready(ProbeTest):
     def test_restart_says_so_too(self):
         self.ask_us()
         self.be_good()
-        self.home.run("start", fixture("probed.js"), "--name", "app", "--ready", self.probe, "--ready-timeout", "500ms", env=self.env)
+        self.home.run("start", fixture("probed.js"), "--name", "app", "--ready", self.probe, "--ready-timeout", "5s", env=self.env)
         os.remove(self.good)
         self.assertIn("status 503", self.home.fails("restart", "app").stderr)
 
@@ -167,10 +167,10 @@ class Ready(ProbeTest):
             notify.sendto(b"READY=1", place)
             time.sleep(1000)
         """))
-        started = self.home.popen("start", program, "--name", "app", "--ready", "notify", "--ready-timeout", "3s", env=self.env, **QUIET)
+        started = self.home.popen("start", program, "--name", "app", "--ready", "notify", "--ready-timeout", "5s", env=self.env, **QUIET)
         eventually(lambda: os.path.exists(self.good + ".told"), 20, "that it needs longer")
         told = time.monotonic()
-        eventually(lambda: time.monotonic() - told > 3.2, 5, "the end of the time it would have had")
+        eventually(lambda: time.monotonic() - told > 5.2, 10, "the end of the time it would have had")
         self.assertEqual(self.home.statuses(), ["launching"])
         self.be_good()
         self.assertEqual(started.wait(10), 0)
@@ -188,14 +188,14 @@ class Reload(ProbeTest):
     def test_a_version_that_listens_and_fails_its_probe(self):
         """Old ones serve on, the exit code says no, and why."""
         self.be_good()
-        self.home.run("start", fixture("probed.js"), "--name", "app", "-i", 2, "--ready", self.probe, "--ready-timeout", "2s", env=self.env)
+        self.home.run("start", fixture("probed.js"), "--name", "app", "-i", 2, "--ready", self.probe, "--ready-timeout", "5s", env=self.env)
         before = self.home.pids("app")
         with Load(self.port, threads=4) as load:
             load.wait_ok(20)
             os.remove(self.good)
             for _ in range(ROUNDS):
                 result = self.home.fails("reload", "app")
-                self.assertIn("it was not ready within 2000 ms: GET " + self.probe + ": status 503", result.stderr)
+                self.assertIn("it was not ready within 5000 ms: GET " + self.probe + ": status 503", result.stderr)
                 self.assertEqual(self.home.pids("app"), before)
             load.wait_ok(50)
         self.assertEqual(load.failed, 0, load)

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import pmxtest
@@ -100,9 +99,7 @@ class Actions(pmxtest.PmxTest):
 
     def test_no_answer(self):
         self.talker()
-        begin = time.monotonic()
         self.assertIn("did not answer within 300 ms", self.home.fails("trigger", "talk", "mute", "--timeout", "300ms").stderr)
-        self.assertLess(time.monotonic() - begin, 10)
         self.assertIn("it ended before it answered", self.home.fails("trigger", "talk", "end").stderr)
         self.home.wait_status("talk", "online")
         eventually(lambda: len(self.pm2_env()["axm_actions"]) == 4)

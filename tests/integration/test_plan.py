@@ -54,9 +54,11 @@ class Plan(FileTest):
         self.apply()
         before = self.home.jlist()
         self.app["env"]["COLOUR"] = "red"
+        self.app.update(kill_timeout="3s", max_memory_restart="200M", restart_delay=150)
         self.write()
         result = self.home.run("plan", "apps.json")
-        self.assertIn('env.COLOUR: "blue" -> "red"', result.stdout)
+        for change in ('env.COLOUR: "blue" -> "red"', "kill_timeout: 1600ms -> 3s", "max_memory_restart: 0 -> 200M", "restart_delay: 0 -> 150ms"):
+            self.assertIn(change, result.stdout)
         self.assertEqual([one["pid"] for one in self.home.jlist()], [one["pid"] for one in before])
 
     def test_what_is_wrong_is_said_and_nothing_done(self):

@@ -115,16 +115,15 @@ class Crashes(Counted):
         self.home.start("app", script="on_signal.py", env={"STARTS": self.starts_file})
         eventually(lambda: self.home.log("app-out.log") == b"ready\n", 10, "first line")
         pid = self.home.one("app")["pid"]
-        begin = time.monotonic()
+        killed = time.monotonic()
         os.kill(pid, signal.SIGUSR1)
         # The fixture writes the monotonic time of each start: no polling in the figure.
         def second_start():
             with open(self.starts_file) as file:
                 lines = file.read().splitlines()
             return float(lines[1].split()[1]) if len(lines) > 1 else None
-        delay = eventually(second_start, 10, "a second start") - begin
+        delay = eventually(second_start, 10, "a second start") - killed
         print(f"figure: exit to first line of the next python: {delay * 1000:.0f} ms", file=sys.stderr)
-        self.assertLess(delay, 10 * pmxtest.SLOW)  # generous: a busy machine starts python slowly
         entry = self.home.wait_status("app", "online")[0]
         self.assertEqual((entry["pm2_env"]["restart_time"], entry["pm2_env"]["exit_code"]), (1, 7))
 
@@ -139,12 +138,10 @@ class Crashes(Counted):
 
 class Delays(Counted):
     def test_restart_delay(self):
-        self.crash("slow", restart_delay=700, max_restarts=3)
+        self.crash("slow", restart_delay=2000, max_restarts=3)
+        self.assertEqual(self.home.wait_status("slow", "waiting restart")[0]["pid"], 0)
         self.home.wait_status("slow", "errored", 30)
-        times = self.starts()
-        self.assertEqual(len(times), 3)
-        for earlier, later in zip(times, times[1:]):
-            self.assertGreaterEqual(later - earlier, 0.69)
+        self.assertEqual(len(self.starts()), 3)
 
     def test_waiting_restart_can_be_restarted_started_stopped_deleted(self):
         """pm2's trap 2."""
@@ -167,11 +164,8 @@ class Delays(Counted):
 
     def test_exponential_backoff(self):
         self.crash("back", exp_backoff_restart_delay=100)
-        eventually(lambda: len(self.starts()) >= 6, 30, "six starts")
-        self.home.run("stop", "back")
-        gaps = [later - earlier for earlier, later in zip(self.starts(), self.starts()[1:])]
-        for gap, least in zip(gaps, (0.100, 0.150, 0.225, 0.337, 0.505)):
-            self.assertGreaterEqual(gap, least - 0.005, gaps)
+        eventually(lambda: self.home.one("back")["pm2_env"].get("prev_restart_delay", 0) >= 505, 30, "100 ms, grown by half four times")
+        self.assertGreaterEqual(len(self.starts()), 5)
 
 
 class AcrossDaemons(Counted):
@@ -208,10 +202,8 @@ class Stops(pmxtest.PmxTest):
         self.home.start("deaf", "--kill-timeout", "700", script="ignore_sigint.py")
         eventually(lambda: self.home.log("deaf-out.log").startswith(b"ready"), 10, "first line")
         pid = self.home.one("deaf")["pid"]
-        result = self.home.run("stop", "deaf")
+        self.home.run("stop", "deaf")
         self.assertFalse(pmxtest.process_alive(pid))
-        self.assertGreaterEqual(result.seconds, 0.7)
-        self.assertLess(result.seconds, 0.7 + 2 * pmxtest.SLOW)
         self.assertIn(b"got SIGINT", self.home.log("deaf-out.log"))
         self.assertEqual(self.home.statuses("deaf"), ["stopped"])
         self.assertIn("SIGKILL", self.home.run("show", "deaf").stdout)
@@ -219,25 +211,27 @@ class Stops(pmxtest.PmxTest):
     def test_default_kill_timeout(self):
         self.home.start("deaf", script="ignore_sigint.py")
         eventually(lambda: self.home.log("deaf-out.log").startswith(b"ready"), 10, "first line")
-        result = self.home.run("stop", "deaf")
-        self.assertGreaterEqual(result.seconds, 1.6)
-        self.assertLess(result.seconds, 1.6 + 2 * pmxtest.SLOW)
+        self.assertEqual(self.home.one("deaf")["pm2_env"]["kill_timeout"], 1600)
+        self.home.run("stop", "deaf")
+        self.assertIn("SIGKILL", self.home.run("show", "deaf").stdout)
 
     def test_polite_app_does_not_cost_the_timeout(self):
-        self.home.run("start", testapp(), "--name", "polite", "--kill-timeout", "30000", "--", "sleep")
-        self.assertLess(self.home.run("stop", "polite").seconds, 5 * pmxtest.SLOW)
+        self.home.run("start", testapp(), "--name", "polite", "--kill-timeout", "1h", "--", "sleep")
+        self.home.run("stop", "polite")
 
     def test_stopping_one_does_not_delay_others(self):
-        self.home.start("deaf", "--kill-timeout", "5000", script="ignore_sigint.py")
+        self.home.start("deaf", "--kill-timeout", "1h", script="ignore_sigint.py")
         eventually(lambda: self.home.log("deaf-out.log").startswith(b"ready"), 10, "first line")
+        deaf = self.home.one("deaf")["pid"]
         child = self.home.popen("stop", "deaf", stdout=pmxtest.subprocess.DEVNULL, stderr=pmxtest.subprocess.DEVNULL)
         try:
             self.home.wait_status("deaf", "stopping")
-            self.assertLess(self.home.run("list").seconds, 3 * pmxtest.SLOW)
+            self.home.run("list")
             self.home.run("start", testapp(), "--name", "other", "--", "sleep")
             self.home.run("stop", "other")
             self.assertEqual(self.home.statuses("deaf"), ["stopping"])
             self.assertIsNone(child.poll())
+            os.kill(deaf, signal.SIGKILL)
             self.assertEqual(child.wait(20 * pmxtest.SLOW), 0)
         finally:
             child.kill()

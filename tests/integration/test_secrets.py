@@ -169,8 +169,9 @@ class Secrets(pmxtest.PmxTest):
         pmx("scale", "app", "2")
         pmx("scale", "app", "1")
         app = self.home.one("app")["pm_id"]
-        # The one command that is for values shows what the state has; of files it has none.
-        self.assertIn("named-0-x", pmx("env", app, named=False).stdout)
+        self.assertIn("DB_PASSWORD: [hidden]", pmx("env", app).stdout)
+        # What is asked for by name is shown, as far as the state has it; of files it has nothing.
+        self.assertIn("named-0-x", pmx("env", app, "--show-secrets", named=False).stdout)
         self.until_interrupted("logs", "--raw", "--lines", "5", text="began")
         self.until_interrupted("events", "--json", text="bus:ready")
         self.monit()

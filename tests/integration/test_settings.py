@@ -2,6 +2,8 @@
 
 import json
 import os
+import pty
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -49,7 +51,12 @@ class Store(pmxtest.PmxTest):
 
     def test_editor(self):
         editor = self.home.file("editor.sh", '#!/bin/sh\necho "$1" > "$2".seen\n', 0o755)
-        self.home.run("set", env={"EDITOR": f"{editor} -x", "VISUAL": None})
+        self.assertIn("pmx set app:name value", self.home.fails("set", env={"EDITOR": editor}, code=2).stderr)  # without a terminal
+        ours, terminal = pty.openpty()
+        child = subprocess.Popen(self.home.command("set"), env=self.home.environment({"EDITOR": f"{editor} -x", "VISUAL": None}), stdin=terminal, stdout=terminal)
+        self.assertEqual(child.wait(20 * pmxtest.SLOW), 0)
+        os.close(ours)
+        os.close(terminal)
         self.assertEqual(open(os.path.join(self.home.path, "module_conf.json.seen")).read(), "-x\n")
 
     def test_many_at_once(self):

@@ -34,6 +34,12 @@ class StartupTest(pmxtest.PmxTest):
     def inside(self, *parts):
         return os.path.join(self.root, *parts)
 
+    def tool(self, name):
+        """Has the system below the root a tool of that name."""
+        os.makedirs(self.inside("usr/sbin"), exist_ok=True)
+        with open(self.inside("usr/sbin", name), "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o755)
+
     def text(self, *parts):
         with open(self.inside(*parts), encoding="utf-8") as file:
             return file.read()
@@ -111,6 +117,7 @@ class Systemd(StartupTest):
 
     def test_detection(self):
         os.makedirs(self.inside("run/openrc"))
+        self.tool("rc-update")
         self.assertIn("Init system found: openrc", self.home.run("startup", "--root", self.root).stdout)
         os.makedirs(self.inside("run/systemd/system"))
         self.assertIn("Init system found: systemd", self.home.run("startup", "--root", self.root).stdout)
@@ -183,18 +190,26 @@ class BootScripts(StartupTest):
         self.home.wait_status("rests", "stopped")
 
     def test_systemv(self):
+        self.tool("chkconfig")
         call = self.script("systemv")
         self.assertEqual(self.called(), [f"chroot {self.root} chkconfig --add pmx-root", f"chroot {self.root} chkconfig pmx-root on"])
         self.lives_through(call, "restart")
         call("walk", 2)
 
     def test_openrc(self):
+        self.tool("rc-update")
         call = self.script("alpine", "ebegin() { :; }; eend() { return $1; };")
         self.assertEqual(self.called(), [f"chroot {self.root} rc-update add pmx-root default"])
         self.lives_through(call, "reload")
         call("depend", 127)  # need is openrc's; the syntax is right
         self.home.run("unstartup", "openrc", "--root", self.root)
         self.assertFalse(os.path.exists(self.inside("etc/init.d/pmx-root")))
+
+    def test_without_the_tools_nothing_is_written(self):
+        for platform, tool in (("openrc", "rc-update"), ("systemv", "chkconfig")):
+            self.assertIn(f"there is no program {tool} in {self.root}", self.home.fails("startup", platform, "--root", self.root).stderr)
+        self.assertFalse(os.path.exists(self.inside("etc")))
+        self.assertFalse(os.path.exists(self.calls))
 
 
 class Dump(pmxtest.PmxTest):

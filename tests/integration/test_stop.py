@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -166,8 +167,17 @@ class Command(pmxtest.PmxTest):
 class Latency(StopTest):
     def test_stop_returns_when_the_app_has_ended(self):
         """And others are served meanwhile."""
-        script = self.home.file("slow.py", "import signal, time, os\nsignal.signal(signal.SIGINT, lambda *a: (time.sleep(5), os._exit(0)))\nprint('up', flush=True)\nwhile True: time.sleep(1000)\n")
-        self.home.run("start", script, "--name", "slow", "-k", "60s", "--ready", "log:up")
+        gate = os.path.join(self.home.work, "may-end")
+        script = self.home.file("slow.py", textwrap.dedent("""
+            import os, signal, time
+            def end(*unused):
+                while not os.path.exists(os.environ["GATE"]): time.sleep(0.01)
+                os._exit(0)
+            signal.signal(signal.SIGINT, end)
+            print("up", flush=True)
+            while True: time.sleep(1000)
+        """))
+        self.home.run("start", script, "--name", "slow", "-k", "1h", "--ready", "log:up", env={"GATE": gate})
         self.home.run("start", "/bin/sleep", "--name", "quick", "--", "1000")
         times = []
         for _ in range(5):
@@ -176,12 +186,13 @@ class Latency(StopTest):
             times.append(time.monotonic() - since)
             self.home.run("start", "quick")
         stopping = self.home.popen("stop", "slow", stdout=subprocess.DEVNULL)
-        eventually(lambda: self.home.statuses("slow") == ["stopping"], 5)
+        eventually(lambda: self.home.statuses("slow") == ["stopping"])
         before = self.home.pids("quick")[0]
         os.kill(before, signal.SIGKILL)
-        eventually(lambda: self.home.pids("quick") not in ([before], []), 5, "the other one back")
+        eventually(lambda: self.home.pids("quick") not in ([before], []), 10, "the other one back")
         self.assertEqual(self.home.statuses("slow"), ["stopping"])
-        self.assertEqual(stopping.wait(20), 0)
+        self.home.file("may-end", "")
+        self.assertEqual(stopping.wait(20 * pmxtest.SLOW), 0)
         print(f"figure: stop of an app that ends at once: {sorted(times)[2] * 1000:.1f} ms, the command included", file=sys.stderr)
 
 

@@ -85,7 +85,6 @@ class DaemonKilled(Survival):
             with self.home.rpc() as rpc:
                 self.assertIn("result", rpc.call("list"))
         print(f"figure: daemon killed, answering again after {', '.join(f'{f:.0f}' for f in sorted(figures))} ms", file=sys.stderr)
-        self.assertLess(min(figures), 3000 * pmxtest.SLOW)
 
     def test_app_that_ends_meanwhile(self):
         """The keeper is held, so that the daemon is surely away when the app ends."""

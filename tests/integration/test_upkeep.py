@@ -29,7 +29,7 @@ class Memory(pmxtest.PmxTest):
         self.assertEqual(entry["pm2_env"]["unstable_restarts"], 0)
         self.assertEqual(entry["pm2_env"]["max_memory_restart"], 60 * MIB)
         used = [int(line.split(" use ")[1].split()[0]) for line in self.home.daemon_log().splitlines() if " use " in line]
-        self.assertLess(used[0], 60 + 80, used)  # 80 MiB/s, seen within a second
+        self.assertGreater(used[0], 60, used)
 
     def test_daemon_killed_before(self):
         """The next daemon watches over what it adopts."""

@@ -72,9 +72,7 @@ class Changes(WatchTest):
         self.start("--watch", "--watch-delay", "1500ms")
         for number in range(10):
             self.save(f"file{number}")
-            last = time.time()
         self.restarted(1, "file0 and 9 more changed")
-        self.assertGreater(self.env()["pm_uptime"], (last + 1.4) * 1000)
         self.save("file0")
         self.restarted(2, "restarted: file0 changed")
 
@@ -318,11 +316,9 @@ class Limits(WatchTest):
         self.start(name="plain")
         idle = self.daemon_ticks(2)
         starting = self.home.popen("start", self.path("main.sh"), "--name", "app", "--watch", cwd=tree, stdout=-3, stderr=-3)
-        slowest = 0
         while starting.poll() is None:
-            slowest = max(slowest, self.home.run("list").seconds)
+            self.home.run("list")
         self.assertEqual(starting.returncode, 0)
-        self.assertLess(slowest, 3 * pmxtest.SLOW)
         self.assertNotIn("watch_problem", self.env())
         self.assertLessEqual(self.daemon_ticks(2), idle + 2)
         with open(os.path.join(tree, "d3/d13/f7"), "w") as file:

@@ -77,15 +77,22 @@ def eventually(condition, seconds=10.0, what=None):
         time.sleep(0.02)
 
 
-_given_ports = set()
+_claims = []
 
 
 def free_port():
-    """A TCP port nobody uses, outside the ephemeral range (an outgoing connection cannot take it meanwhile)."""
+    """A TCP port nobody uses, outside the ephemeral range (an outgoing connection cannot take it meanwhile).
+
+    It is ours until this process ends: other tests that run meanwhile see by the name of an abstract socket that it is taken."""
     while True:
         port = random.SystemRandom().randrange(10000, 32000)
-        if port in _given_ports:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0pmxtest-port-{port}")
+        except OSError:
+            claim.close()
             continue
+        _claims.append(claim)
         with socket.socket() as four, socket.socket(socket.AF_INET6) as six:
             try:
                 four.bind(("127.0.0.1", port))
@@ -93,7 +100,6 @@ def free_port():
             except OSError as error:
                 if error.errno != 99:  # EADDRNOTAVAIL: a machine without IPv6 loopback
                     continue
-        _given_ports.add(port)
         return port
 
 

@@ -47,6 +47,24 @@ TEST_CASE("YAML: scalars are those of YAML 1.2") {
   CHECK(yaml("# only a comment\n") == Json());
 }
 
+TEST_CASE("what is broken is said in words of the file, not of its reader") {
+  CHECK(yaml_problem("a: [1,\n") == "a.yaml:2:1: a list that begins with [ is not closed");
+  CHECK(yaml_problem("a: b: c") == "a.yaml:1:5: a second \": \" in one line");
+  CHECK(yaml_problem("a: @x") == "a.yaml:1:4: a text cannot begin with this character");
+  CHECK(yaml_problem("a: *x") == "a.yaml:1:4: there is no anchor of this name before");
+  CHECK(toml_problem("name = x\n") == "a.toml:1:8: this is no value");
+  CHECK(toml_problem("a = 1\na = 2\n") == "a.toml:2:5: this is given twice");
+  CHECK(toml_problem("a = tru\n") == "a.toml:1:8: in the boolean: expected 'true', not 'tru'");
+  CHECK(toml_problem("a = \n") ==
+        "a.toml:1:5: in the key-value pair: expected value, but the line ends here");
+  for (const char* text :
+       {"a = [", "a = \"b", "a b = 1", "[a", "a = 1 2", "= 1", "a = 01", "a = 2020-13-01"}) {
+    CAPTURE(text);
+    CHECK(toml_problem(text).find("Error while") == std::string::npos);
+    CHECK(toml_problem(text).find('\n') == std::string::npos);
+  }
+}
+
 TEST_CASE("YAML: anchors and merge keys") {
   CHECK(yaml("base: &base {a: 1, b: 2}\napp:\n  <<: *base\n  b: 3\n").at("app") ==
         Json{{"a", 1}, {"b", 3}});

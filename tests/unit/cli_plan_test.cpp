@@ -3,9 +3,11 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/plan/plan.h"
+#include "cli/plan/units.h"
 #include "common/protocol/model_json.h"
 
 using namespace pmx;
@@ -172,6 +174,22 @@ TEST_CASE("a variable that is no longer in the file is what the shell had") {
   REQUIRE(step.changes.size() == 1);
   CHECK(step.changes[0].to == "\"1\"");
   CHECK(step.spec.env.at("PORT") == "1");
+}
+
+TEST_CASE("values have the units of a file") {
+  for (const auto& [milliseconds, text] : {std::pair("0", "0"),
+                                           {"150", "150ms"},
+                                           {"1600", "1600ms"},
+                                           {"90000", "90s"},
+                                           {"600000", "10m"},
+                                           {"7200000", "2h"},
+                                           {"-", "-"}})
+    CHECK(with_unit("kill_timeout", milliseconds) == text);
+  for (const auto& [bytes, text] :
+       {std::pair("0", "0"), {"1500", "1500"}, {"3072", "3K"}, {"209715200", "200M"}})
+    CHECK(with_unit("max_memory_restart", bytes) == text);
+  CHECK(with_unit("max_restarts", "3000") == "3000");
+  CHECK(with_unit("health.interval", "1000") == "1s");
 }
 
 TEST_CASE("secrets are not shown") {

