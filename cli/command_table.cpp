@@ -92,6 +92,7 @@ const std::vector<Command>& all_commands() {
       {"multiset", "multiset \"<key> <value>...\"", "several settings at once", run_multiset},
       {"conf config", "conf [key] [value]", "get and set in one", run_conf},
       {"report", "report", "what a bug report needs, without secrets", run_report},
+      {"slist sysinfos", "slist", "the machine in figures", run_slist},
       {"examples", "examples", "lines to begin with", run_examples},
       {"startup", "startup [platform]", "bring the apps back at every boot", run_startup},
       {"unstartup", "unstartup [platform]", "undo what startup did", run_unstartup},
@@ -114,7 +115,7 @@ std::vector<std::string> names_of(const Command& command) { return words_in(comm
 const std::vector<CommandGroup>& command_groups() {
   static const std::vector<CommandGroup> groups = {
       {"Run", "start stop restart reload scale delete run serve"},
-      {"See", "list monit describe logs events jlist prettylist id pid env report"},
+      {"See", "list monit describe logs events jlist prettylist id pid env report slist"},
       {"Change", "reset sendSignal send attach trigger flush reloadLogs"},
       {"Configuration",
        "init validate plan apply export import save resurrect cleardump set get unset multiset "
@@ -148,11 +149,11 @@ std::optional<std::string_view> instead_of_pm2_command(std::string_view name) {
     std::string_view instead;
   };
   constexpr std::string_view kNothing = "`pmx --help` shows what pmx has";
+  constexpr std::string_view kLogRotation =
+      "log rotation is built in: pmx set pm2-logrotate:max_size 10M";
   constexpr std::string_view kGit = "git pull, then pmx reload";
   constexpr std::string_view kNoService = "pmx talks to no service";
   constexpr auto kMissing = std::to_array<Missing>({
-      {"slist", "pmx report"},
-      {"sysinfos", "pmx report"},
       {"deploy", "copy the new files (git, rsync), then pmx reload, or pmx apply FILE"},
       {"inspect", "--node-args=--inspect, or pmx sendSignal SIGUSR1 NAME for an app of Node"},
       {"profile:cpu", "--node-args=--cpu-prof"},
@@ -160,7 +161,9 @@ std::optional<std::string_view> instead_of_pm2_command(std::string_view name) {
       {"pull", kGit},
       {"forward", kGit},
       {"backward", kGit},
-      {"install", "modules of pm2 are programs: pmx start runs those that need no pm2"},
+      {"install",
+       "modules of pm2 are programs: pmx start runs those that need no pm2; log rotation is "
+       "built in: pmx set pm2-logrotate:max_size 10M"},
       {"uninstall", "pmx has no modules"},
       {"publish", "pmx has no modules"},
       {"package", "pmx has no modules"},
@@ -173,7 +176,7 @@ std::optional<std::string_view> instead_of_pm2_command(std::string_view name) {
       {"open", kNoService},
       {"monitor", kNoService},
       {"unmonitor", kNoService},
-      {"logrotate", kNothing},
+      {"logrotate", kLogRotation},
       {"autoinstall", kNothing},
   });
   const auto found = std::ranges::find(kMissing, name, &Missing::name);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,12 +11,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <system_error>
 
 #include "common/base/error.h"
+#include "common/base/unique_fd.h"
 #include "common/config/executable_search.h"
 
 namespace pmx::cli {
@@ -31,6 +34,13 @@ std::optional<std::string> find_program(const std::string& name) {
   const ExecutableSearch search(
       fmt::format("{}:{}", path == nullptr ? "" : path, fmt::join(kDirectories, ":")), "/");
   return search.find(name);
+}
+
+int wait_for(pid_t child) {
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 int run(const std::string& program, const std::vector<std::string>& words, bool quiet) {
@@ -50,10 +60,24 @@ int run(const std::string& program, const std::vector<std::string>& words, bool 
     throw Error(ErrorCode::unavailable,
                 fmt::format("cannot run {}: {}", program, std::generic_category().message(code)));
   }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  return wait_for(child);
+}
+
+// Until its end. False: it does not come by `deadline`.
+bool read_all(int fd, std::chrono::steady_clock::time_point deadline, std::string& text) {
+  std::array<char, 65536> buffer{};
+  for (;;) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
+    pollfd readable{fd, POLLIN, 0};
+    const int ready = ::poll(&readable, 1, static_cast<int>(std::max<long>(left.count(), 0)));
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready <= 0) return false;
+    const ssize_t size = ::read(fd, buffer.data(), buffer.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) return true;
+    text.append(buffer.data(), static_cast<std::size_t>(size));
   }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 }  // namespace
@@ -75,6 +99,44 @@ bool has_program(const std::string& name, const std::string& root) {
 int ask_program(const std::vector<std::string>& words) {
   const std::optional<std::string> program = find_program(words.front());
   return program ? run(*program, words, true) : kNoProgram;
+}
+
+std::string output_of_program(const std::vector<std::string>& words, std::chrono::seconds within) {
+  const std::optional<std::string> program = find_program(words.front());
+  if (!program)
+    throw Error(ErrorCode::unavailable, fmt::format("there is no program {}", words.front()));
+  std::array<int, 2> pipe{};
+  if (::pipe2(pipe.data(), O_CLOEXEC) != 0)
+    throw std::system_error(errno, std::generic_category(), "cannot make a pipe");
+  const UniqueFd output(pipe[0]);
+  UniqueFd input(pipe[1]);
+  std::vector<char*> arguments;
+  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  posix_spawn_file_actions_t actions{};
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, input.get(), STDOUT_FILENO);
+  pid_t child = 0;
+  const int code =
+      ::posix_spawn(&child, program->c_str(), &actions, nullptr, arguments.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (code != 0) {
+    throw Error(ErrorCode::unavailable,
+                fmt::format("cannot run {}: {}", *program, std::generic_category().message(code)));
+  }
+  input.reset();
+  std::string text;
+  const bool ended = read_all(output.get(), std::chrono::steady_clock::now() + within, text);
+  if (!ended) ::kill(child, SIGKILL);
+  const int exit_code = wait_for(child);
+  if (!ended)
+    throw Error(ErrorCode::timeout,
+                fmt::format("{} has not ended within {} s", words.front(), within.count()));
+  if (exit_code != 0)
+    throw Error(ErrorCode::unavailable,
+                fmt::format("{} ended with exit code {}", words.front(), exit_code));
+  return text;
 }
 
 }  // namespace pmx::cli

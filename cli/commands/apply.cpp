@@ -186,7 +186,7 @@ bool carry_out(Context& context, std::vector<PlanStep> plan, const ApplyOptions&
     if (step.action == Action::remove) request.remove.push_back(step.name);
     if (step.action != Action::none) changed.insert(step.name);
     if (const auto effect = effect_of(step))
-      request.changes.push_back({std::move(step.spec), *effect});
+      request.changes.push_back({std::move(step.spec), *effect, std::move(step.renames)});
   }
   if (request.changes.empty() && request.remove.empty()) return true;
   const auto response =

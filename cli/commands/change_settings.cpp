@@ -15,6 +15,7 @@
 #include "common/config/cpu_count.h"
 #include "common/config/executable_search.h"
 #include "common/config/launch.h"
+#include "common/config/paths.h"
 #include "common/config/user_variables.h"
 
 namespace pmx::cli {
@@ -89,6 +90,21 @@ AppSpec changed_spec(const AppSpec& present, int count, const StartOptions& opti
   return spec;
 }
 
+// As in pm2 its files keep their names.
+void rename(PlanStep& step, const std::string& name, const Paths& paths) {
+  AppSpec& spec = step.spec;
+  const std::string logs = fmt::format("{}/{}", paths.logs(), file_stem_of(spec.name));
+  if (spec.out_file.empty()) spec.out_file = logs + "-out.log";
+  if (spec.error_file.empty()) spec.error_file = logs + "-error.log";
+  if (spec.log_file && spec.log_file->empty()) spec.log_file = logs + ".log";
+  if (spec.pid_file.empty())
+    spec.pid_file = fmt::format("{}/{}.pid", paths.pids(), file_stem_of(spec.name));
+  step.changes.push_back({"name", spec.name, name, Takes::in_place});
+  step.renames = spec.name;
+  step.name = spec.name = name;
+  if (step.action == PlanStep::Action::none) step.action = PlanStep::Action::in_place;
+}
+
 }  // namespace
 
 bool has_settings(const StartOptions& options, const std::vector<std::string>& app_args) {
@@ -106,9 +122,6 @@ bool change_settings(Context& context, const StartOptions& options,
   const std::vector<InstanceStatus> found = instances_of_one_app(context, options.targets);
   const InstanceStatus& one = found.front();
   if (!one.detail) throw Error(ErrorCode::internal, "the daemon tells no details");
-  if (options.name && *options.name != one.name)
-    throw UsageError(fmt::format("an app keeps its name ({})", one.name),
-                     "delete it and start it under the other name");
   if (!one.detail->spec.job && has_job_settings(options))
     throw UsageError("an app does not become a job", "delete it and start it anew");
   if (!options.env_files.empty())
@@ -127,6 +140,7 @@ bool change_settings(Context& context, const StartOptions& options,
     const bool must_restart =
         step.action == PlanStep::Action::restart && (!step.changes.empty() || !step.why.empty());
     if (!must_restart && !step.rests) step.action = action;
+    if (options.name && *options.name != one.name) rename(step, *options.name, context.paths());
     for (const FieldChange& change : step.changes)
       context.output.info(fmt::format("{}: {} -> {}", change.field,
                                       with_unit(change.field, change.from),

@@ -48,6 +48,7 @@ int run_schema(Context& context, Arguments& arguments);
 int run_send(Context& context, Arguments& arguments);
 int run_send_signal(Context& context, Arguments& arguments);
 int run_serve(Context& context, Arguments& arguments);
+int run_slist(Context& context, Arguments& arguments);
 int run_set(Context& context, Arguments& arguments);
 int run_start(Context& context, Arguments& arguments);
 int run_startup(Context& context, Arguments& arguments);

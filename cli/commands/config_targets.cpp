@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "cli/commands/log_defaults.h"
+#include "cli/commands/serve.h"
 #include "cli/commands/targets.h"
 #include "cli/config/config_file.h"
 #include "common/base/text.h"
@@ -28,12 +30,18 @@ bool is_config_target(const std::string& target) {
   return target == "-" || looks_like_config(target);
 }
 
+EcosystemContext ecosystem_context(Context& context, const std::string& env_name) {
+  return {.current_dir = std::filesystem::current_path().string(),
+          .environment = current_environment(),
+          .env_name = env_name,
+          .log_limits = default_log_limits(context),
+          .serve_program = serve_program()};
+}
+
 std::vector<LaunchRequest> apps_of(Context& context, const std::string& target,
                                    const std::optional<std::string>& only,
                                    const std::string& env_name) {
-  Ecosystem file = read_ecosystem(target, {.current_dir = std::filesystem::current_path().string(),
-                                           .environment = current_environment(),
-                                           .env_name = env_name});
+  Ecosystem file = read_ecosystem(target, ecosystem_context(context, env_name));
   for (const std::string& warning : file.warnings) context.output.warn(warning);
   const std::string origin = absolute_if_file(target);
   for (LaunchRequest& app : file.apps) app.options.origin = origin;

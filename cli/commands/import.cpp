@@ -4,23 +4,29 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <iterator>
 #include <utility>
 
+#include "cli/boot/program_run.h"
 #include "cli/commands/apply.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/log_defaults.h"
 #include "cli/commands/saved_apps.h"
 #include "cli/commands/targets.h"
 #include "cli/import/supervisord.h"
+#include "common/config/log_defaults.h"
 #include "common/config/words.h"
 #include "common/sys/file.h"
 #include "common/sys/proc_fs.h"
 
 namespace pmx::cli {
 namespace {
+
+constexpr std::chrono::seconds kPm2AnswersWithin{30};
 
 // What is to be here, those that shall run and those that shall only be in the list.
 struct Wanted {
@@ -46,10 +52,27 @@ std::string text_of(const std::string& path) {
   return *text;
 }
 
-void warn_of_running_pm2(const Context& context, const std::string& home) {
+bool runs_pm2(const std::string& home) {
   const auto pid = parse_integer(fmt::format(
       "{}", fmt::join(split_words(sys::read_file(home + "/pm2.pid").value_or("")), "")));
-  if (pid && *pid > 0 && sys::process_stat(*pid))
+  return pid && *pid > 0 && sys::process_stat(*pid);
+}
+
+// What `pm2 jlist` prints, without the remarks that may stand before it. Asked only if pm2 runs: else
+// the question would start it.
+std::string running_list(const std::string& home) {
+  if (!runs_pm2(home))
+    throw Error(ErrorCode::not_found,
+                fmt::format("pm2 does not run: {}/pm2.pid names no process", home),
+                "without --running its saved list is read");
+  const std::string text = output_of_program({"pm2", "jlist"}, kPm2AnswersWithin);
+  if (text.starts_with('[')) return text;
+  const std::size_t line = text.rfind("\n[");
+  return line == std::string::npos ? text : text.substr(line + 1);
+}
+
+void warn_of_running_pm2(const Context& context, const std::string& home) {
+  if (runs_pm2(home))
     context.output.warn(
         "pm2 still runs: after `pmx import pm2 --apply` both run these apps, and one of them has "
         "the ports; `pm2 kill` before it ends that");
@@ -61,10 +84,11 @@ void say_unmapped(const Context& context, const std::string& name,
     context.output.warn(fmt::format("[{}] not taken over: {}", name, fmt::join(fields, ", ")));
 }
 
-Wanted from_pm2(Context& context, const std::string& file) {
+Wanted from_pm2(Context& context, const std::string& file, bool running) {
   const std::string home = pm2_home();
   const std::string path = file.empty() ? home + "/dump.pm2" : file;
-  SavedList saved = read_dump(text_of(path));
+  SavedList saved = read_dump(running ? running_list(home) : text_of(path));
+  const LogLimits log_limits = default_log_limits(context);
   Wanted wanted;
   for (const std::string& problem : saved.problems) {
     context.output.error(problem, "this entry is left out");
@@ -72,6 +96,7 @@ Wanted from_pm2(Context& context, const std::string& file) {
   }
   for (SavedApp& app : saved_apps(context, saved.entries, {})) {
     say_unmapped(context, app.spec.name, app.unmapped);
+    app.spec.log_limits = follow_defaults(app.spec.log_limits, {}, log_limits);
     try {
       resolve_interpreter(app.spec);
     } catch (const Error& error) {
@@ -121,15 +146,22 @@ int run_import(Context& context, Arguments& arguments) {
   std::vector<std::string> words;
   bool apply = false;
   bool no_wait = false;
+  bool asks_pm2 = false;
+  std::optional<std::string> from;
   arguments.words("pm2 or supervisord, and file", words, 1, 2);
   arguments.flag("--apply", apply,
                  "start them; without: show what would be done, on a terminal ask");
   arguments.flag("--no-wait", no_wait, "do not wait until they are ready");
+  arguments.text("--from", from, "FILE", "the same as a file behind pm2 or supervisord");
+  arguments.flag("--running", asks_pm2, "of pm2: what it runs now, instead of what it has saved");
   context.parse(arguments);
-  const std::string file = words.size() > 1 ? words[1] : "";
+  if (from.has_value() + (words.size() > 1) + asks_pm2 > 1)
+    throw UsageError("one of a file, --from and --running", "pmx import pm2 --running");
+  if (asks_pm2 && words[0] != "pm2") throw UsageError("--running is for pm2");
+  const std::string file = words.size() > 1 ? words[1] : from.value_or("");
   Wanted wanted;
   if (words[0] == "pm2") {
-    wanted = from_pm2(context, file);
+    wanted = from_pm2(context, file, asks_pm2);
   } else if (words[0] == "supervisord" || words[0] == "supervisor") {
     wanted = from_supervisord(context, file);
   } else {

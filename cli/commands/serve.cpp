@@ -1,11 +1,15 @@
 // pmx serve [PATH] [PORT]: pmx-serve as an app of its own.
+#include "cli/commands/serve.h"
+
 #include <fmt/format.h>
 
 #include <filesystem>
 #include <system_error>
 
 #include "cli/commands/commands.h"
+#include "cli/commands/log_defaults.h"
 #include "cli/commands/targets.h"
+#include "common/config/static_server.h"
 #include "common/config/words.h"
 
 namespace pmx::cli {
@@ -13,15 +17,6 @@ namespace {
 
 constexpr int kDefaultPort = 8080;
 constexpr int kLastPort = 65535;
-constexpr Millis kReadyWithin = std::chrono::seconds(10);
-constexpr Millis kSendsWithin = std::chrono::seconds(10);  // what is under way when it is stopped
-
-// Beside this program.
-std::string server_program() {
-  std::error_code ignored;
-  return (std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / "pmx-serve")
-      .string();
-}
 
 int port_of(const std::string& text) {
   const auto port = parse_integer(text);
@@ -31,6 +26,12 @@ int port_of(const std::string& text) {
 }
 
 }  // namespace
+
+std::string serve_program() {
+  std::error_code ignored;
+  return (std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / "pmx-serve")
+      .string();
+}
 
 int run_serve(Context& context, Arguments& arguments) {
   std::vector<std::string> words;
@@ -58,16 +59,11 @@ int run_serve(Context& context, Arguments& arguments) {
     throw Error(ErrorCode::invalid_spec, fmt::format("{} is no directory", words[0]));
 
   LaunchRequest request;
-  request.target = server_program();
   request.current_dir = std::filesystem::current_path().string();
   request.environment = current_environment();
-  request.interpreter = "none";
   request.instances = instances;
-  if (!instances) request.exec_mode = ExecMode::fork;
-  request.options.name = name.value_or(fmt::format("static-page-server-{}", port));
-  request.options.ready.probe = "message";
-  request.options.ready.timeout = kReadyWithin;
-  request.options.kill_timeout = kSendsWithin;
+  request.options.name = name.value_or("");
+  request.options.log_limits = default_log_limits(context);
   request.env = {{"PM2_SERVE_PATH", root}, {"PM2_SERVE_PORT", std::to_string(port)}};
   if (host) request.env["PM2_SERVE_HOST"] = *host;
   if (home_page) request.env["PM2_SERVE_HOMEPAGE"] = *home_page;
@@ -78,6 +74,7 @@ int run_serve(Context& context, Arguments& arguments) {
     request.env["PM2_SERVE_BASIC_AUTH_USERNAME"] = *user;
     request.env["PM2_SERVE_BASIC_AUTH_PASSWORD"] = *password;
   }
+  make_static_server(request, serve_program());
   const bool all_well = start_apps(context, {spec_of(context, request)}, false, true);
   if (all_well) context.output.info(fmt::format("Serving {} on port {}", root, port));
   context.show_list();

@@ -11,13 +11,17 @@
 #include <system_error>
 
 #include "cli/commands/commands.h"
+#include "cli/commands/log_defaults.h"
 #include "cli/commands/targets.h"
 #include "cli/render/describe.h"
+#include "common/config/log_defaults.h"
 #include "common/config/words.h"
 #include "common/sys/file.h"
 
 namespace pmx::cli {
 namespace {
+
+constexpr std::string_view kLogRotation = "pm2-logrotate";
 
 // Lines that can be pasted, one block for each app.
 void show(Context& context, const Settings& settings, const std::string& name) {
@@ -49,8 +53,37 @@ void restart(Context& context, const std::string& app, const Settings& settings)
   });
 }
 
+// Has the apps follow what has become of the defaults of log rotation. If the daemon refuses it, the
+// `keys` are as in `before` again.
+bool follow(Context& context, const Settings& before, const Settings& after,
+            const std::vector<std::string>& keys) {
+  try {
+    return apply_log_defaults(context, pmx::default_log_limits(before),
+                              pmx::default_log_limits(after));
+  } catch (const Error&) {
+    Settings::change(context.paths().settings(), [&](Settings& all) {
+      for (const std::string& key : keys) {
+        const auto value = before.get(key);
+        if (value) {
+          all.set(key, *value);
+        } else {
+          all.unset(key);
+        }
+      }
+    });
+    throw;
+  }
+}
+
 int set(Context& context, const std::vector<std::string>& words) {
   std::vector<std::string> apps;
+  std::vector<std::string> defaults;
+  for (std::size_t i = 0; i + 1 < words.size(); i += 2) {
+    if (!is_log_default(words[i])) continue;
+    check_log_default(words[i], words[i + 1]);
+    defaults.push_back(words[i]);
+  }
+  const Settings before = Settings::load(context.paths().settings());
   const Settings settings = Settings::change(context.paths().settings(), [&](Settings& all) {
     for (std::size_t i = 0; i + 1 < words.size(); i += 2) all.set(words[i], words[i + 1]);
   });
@@ -58,12 +91,20 @@ int set(Context& context, const std::vector<std::string>& words) {
     const std::string app = app_of(words[i]);
     if (std::ranges::find(apps, app) == apps.end()) apps.push_back(app);
   }
+  const bool all_well = defaults.empty() || follow(context, before, settings, defaults);
   context.output.info("Setting changed");
   for (const std::string& app : apps) {
     restart(context, app, settings);
     show(context, settings, app);
   }
-  return 0;
+  if (!defaults.empty()) {
+    const LogLimits limits = pmx::default_log_limits(settings);
+    if (limits.max_size == 0 && limits.interval.empty())
+      context.output.remark(
+          "log files are put aside once pm2-logrotate:max_size or rotateInterval is set, or an app "
+          "says so");
+  }
+  return all_well ? 0 : 1;
 }
 
 int get(Context& context, const std::string& key) {
@@ -161,13 +202,17 @@ int run_unset(Context& context, Arguments& arguments) {
   context.parse(arguments);
   bool found = false;
   const std::string path = context.paths().settings();
+  bool all_well = true;
   if (sys::read_file(path)) {
+    const Settings before = Settings::load(path);
     const Settings settings =
         Settings::change(path, [&](Settings& all) { found = all.unset(words.front()); });
+    if (before.entries(kLogRotation) != settings.entries(kLogRotation))
+      all_well = follow(context, before, settings, {});
     show(context, settings, "");
   }
   if (!found) context.output.warn(fmt::format("{} was not set", words.front()));
-  return 0;
+  return all_well ? 0 : 1;
 }
 
 }  // namespace pmx::cli

@@ -13,6 +13,7 @@
 #include "cli/commands/change_settings.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/config_targets.h"
+#include "cli/commands/log_defaults.h"
 #include "cli/commands/run.h"
 #include "cli/commands/start_options.h"
 #include "cli/commands/targets.h"
@@ -124,7 +125,8 @@ bool start_one(Context& context, const std::string& target, const StartOptions& 
   if (target == "all")
     throw Error(ErrorCode::not_found, "no app is in the list", "pmx start app.js adds one");
   std::vector<AppSpec> apps;
-  apps.push_back(spec_of(context, launch_request(options, target, app_args)));
+  apps.push_back(
+      spec_of(context, launch_request(options, target, app_args, default_log_limits(context))));
   for (const InstanceStatus& other : context.find(apps.front().name, true)) {
     if (other.name != apps.front().name || !other.detail ||
         other.detail->spec.script == apps.front().script)

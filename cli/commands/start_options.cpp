@@ -293,7 +293,8 @@ void set_job(const StartOptions& options, JobSpec& job) {
 }
 
 LaunchRequest launch_request(const StartOptions& options, const std::string& target,
-                             const std::vector<std::string>& app_args) {
+                             const std::vector<std::string>& app_args,
+                             const LogLimits& log_limits) {
   LaunchRequest request;
   request.target = target;
   request.interpreter = options.interpreter;
@@ -304,6 +305,7 @@ LaunchRequest launch_request(const StartOptions& options, const std::string& tar
   request.environment = current_environment();
   request.options.name = options.name.value_or("");
   request.options.args = app_args;
+  request.options.log_limits = log_limits;
   set_attributes(options, request.options);
   request.env_files = options.env_files;
   request.source_maps = options.source_maps;

@@ -54,6 +54,7 @@ void set_job(const StartOptions& options, JobSpec& job);
 
 // Throws likewise.
 LaunchRequest launch_request(const StartOptions& options, const std::string& target,
-                             const std::vector<std::string>& app_args);
+                             const std::vector<std::string>& app_args,
+                             const LogLimits& log_limits = {});
 
 }  // namespace pmx::cli

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/commands.h"
+#include "cli/commands/serve.h"
 #include "cli/config/config_file.h"
 #include "common/config/ecosystem.h"
 
@@ -13,8 +14,10 @@ namespace {
 
 EcosystemReport examine(const std::string& file, const std::string& env_name) {
   EcosystemReport report;
-  const EcosystemContext context{std::filesystem::current_path().string(), current_environment(),
-                                 env_name};
+  const EcosystemContext context{.current_dir = std::filesystem::current_path().string(),
+                                 .environment = current_environment(),
+                                 .env_name = env_name,
+                                 .serve_program = serve_program()};
   try {
     report = examine_ecosystem(read_config_file(file, context.environment), context);
   } catch (const Error& error) {  // it names the place

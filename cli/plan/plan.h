@@ -17,7 +17,8 @@ struct PlanStep {
   Action action = Action::none;
   std::string why;  // empty: the changes say it
   std::vector<FieldChange> changes;
-  bool rests = false;   // a job between its runs, or not to be started: no process to replace
+  std::string renames = {};  // the name that it has so far, if `name` is a new one
+  bool rests = false;        // a job between its runs, or not to be started: no process to replace
   bool adopts = false;  // it has been of another file, or of none: is told, even if nothing changes
   AppSpec spec;         // as it shall be; not of remove
 };

@@ -156,6 +156,23 @@ std::string_view sharing_way(Door door) {
   return {};
 }
 
+// What is not usual.
+void add_reload(Rows& rows, const AppSpec& spec) {
+  const AppSpec usual;
+  if (spec.drain_timeout != usual.drain_timeout)
+    rows.add("drain timeout", milliseconds(spec.drain_timeout));
+  if (spec.min_ready != usual.min_ready) rows.add("min ready", milliseconds(spec.min_ready));
+  if (spec.max_surge != usual.max_surge) rows.add("max surge", std::to_string(spec.max_surge));
+  if (spec.max_unavailable != usual.max_unavailable)
+    rows.add("max unavailable", std::to_string(spec.max_unavailable));
+  if (spec.rollback != usual.rollback) rows.add("rollback", yes_no(spec.rollback));
+  if (spec.max_backoff != usual.max_backoff)
+    rows.add("max backoff", milliseconds(spec.max_backoff));
+  if (spec.backoff_jitter != usual.backoff_jitter)
+    rows.add("backoff jitter", fmt::format("{} %", spec.backoff_jitter));
+  if (spec.start_on_connection) rows.add("start on connection", "yes");
+}
+
 void add_policy(Rows& rows, const AppSpec& spec) {
   rows.add("autorestart", yes_no(spec.autorestart));
   rows.add("max restarts", fmt::format("{} unstable ones (uptime below {})", spec.max_restarts,
@@ -175,6 +192,7 @@ void add_policy(Rows& rows, const AppSpec& spec) {
     rows.add("restart limit",
              fmt::format("{} within {}", spec.restart_limit, milliseconds(spec.restart_window)));
   if (spec.retry_after.count() > 0) rows.add("retry after", milliseconds(spec.retry_after));
+  add_reload(rows, spec);
   rows.add("kill timeout", milliseconds(spec.kill_timeout));
   if (!spec.ready.probe.empty()) {
     rows.add("ready when",

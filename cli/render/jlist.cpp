@@ -92,6 +92,13 @@ void add_spec(Json& json, const AppSpec& spec) {
   }
   json["kill_timeout"] = spec.kill_timeout.count();
   json["listen_timeout"] = spec.listen_timeout.count();
+  json["drain_timeout"] = spec.drain_timeout.count();
+  json["min_ready"] = spec.min_ready.count();
+  json["max_surge"] = spec.max_surge;
+  json["max_unavailable"] = spec.max_unavailable;
+  json["rollback"] = spec.rollback;
+  json["max_backoff"] = spec.max_backoff.count();
+  json["backoff_jitter"] = spec.backoff_jitter;
   json["max_restarts"] = spec.max_restarts;
   json["min_uptime"] = spec.min_uptime.count();
   if (spec.restart_delay.count() > 0) json["restart_delay"] = spec.restart_delay.count();
@@ -143,7 +150,10 @@ void add_spec(Json& json, const AppSpec& spec) {
   if (!spec.secret_files.empty()) json["secret_files"] = spec.secret_files;
   if (!spec.increment_var.empty()) json["increment_var"] = spec.increment_var;
   if (spec.exec_mode == ExecMode::cluster) json["balance"] = to_string(spec.balance);
-  if (!spec.listen.empty()) json["listen"] = spec.listen;
+  if (!spec.listen.empty()) {
+    json["listen"] = spec.listen;
+    json["start_on_connection"] = spec.start_on_connection;
+  }
   json["env"] = environment(spec.env);
 }
 

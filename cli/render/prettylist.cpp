@@ -71,8 +71,10 @@ std::string inspect(const Json& value, std::size_t indent) {
 
 }  // namespace
 
+std::string as_node_shows(const std::string& json) { return inspect(Json::parse(json), 0); }
+
 std::string prettylist(const std::vector<InstanceStatus>& instances) {
-  return inspect(Json::parse(jlist(instances)), 0);
+  return as_node_shows(jlist(instances));
 }
 
 }  // namespace pmx::cli

@@ -8,6 +8,9 @@
 
 namespace pmx::cli {
 
+// Any JSON text as Node shows it.
+std::string as_node_shows(const std::string& json);
+
 // What jlist has, over many lines, without final newline.
 std::string prettylist(const std::vector<InstanceStatus>& instances);
 

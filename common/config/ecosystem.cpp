@@ -13,6 +13,7 @@
 #include "common/config/expansion.h"
 #include "common/config/json_reader.h"
 #include "common/config/json_values.h"
+#include "common/config/static_server.h"
 
 namespace pmx {
 namespace {
@@ -20,6 +21,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::string_view kEnvPrefix = "env_";
+constexpr std::string_view kServe = "serve";
+constexpr const char* kStatic = "static";
 
 struct Entry {
   const Json* value;
@@ -44,6 +47,7 @@ std::vector<Entry> app_entries(const Json& root, const std::string& pointer,
       const auto found = root.find(key);
       if (found != root.end()) return app_entries(*found, pointer_to(pointer, key), file);
     }
+    if (root.contains(kStatic)) return entries;
     const auto items = root.items();
     if (std::any_of(items.begin(), items.end(),
                     [](const auto& item) { return is_script(item.key()); })) {
@@ -71,9 +75,7 @@ class Reader {
       found(true, {}, fmt::format("expected an object, not {}", values::shown(entry)), "an object");
       return;
     }
-    LaunchRequest app;
-    app.current_dir = context_.current_dir;
-    app.environment = context_.environment;
+    LaunchRequest app = new_app();
     if (const auto name = entry.find("name"); name != entry.end() && name->is_string()) {
       label_ = name->get<std::string>();
     }
@@ -83,9 +85,40 @@ class Reader {
     }
     read_chosen_env(entry, app);
     if (app.target.empty() && !has_script(entry)) found(true, {}, "key \"script\" is missing");
+    if (app.target == kServe && !context_.serve_program.empty())
+      make_static_server(app, context_.serve_program);
     set_name(app);
     report_.lines.push_back(document_.line_of(pointer_));
     report_.ecosystem.apps.push_back(std::move(app));
+  }
+
+  // One of the list `static`, a short way of saying `script: "serve"` with its variables.
+  void read_static_server(const Entry& place, std::size_t index) {
+    const Json& entry = *place.value;
+    pointer_ = place.pointer;
+    label_ = fmt::format("static[{}]", index);
+    if (!entry.is_object()) {
+      found(true, {}, fmt::format("expected an object, not {}", values::shown(entry)), "an object");
+      return;
+    }
+    LaunchRequest app = new_app();
+    for (const auto& [key, value] : entry.items()) {
+      if (value.is_null()) continue;
+      const StaticServerKey answer = set_static_server_key(key, value, app);
+      if (!answer.expected.empty()) wrong_value(key, answer.expected, values::kind(value));
+      if (!answer.ignored.empty()) found(false, key, "is ignored: " + answer.ignored);
+    }
+    make_static_server(app, context_.serve_program);
+    set_name(app);
+    report_.lines.push_back(document_.line_of(pointer_));
+    report_.ecosystem.apps.push_back(std::move(app));
+  }
+
+  void refuse_static(const std::string& pointer, const Json& value) {
+    pointer_ = pointer;
+    label_.clear();
+    found(true, {}, fmt::format("\"static\": expected a list, not {}", values::kind(value)),
+          "a list");
   }
 
   EcosystemReport finish() {
@@ -96,6 +129,14 @@ class Reader {
   }
 
  private:
+  [[nodiscard]] LaunchRequest new_app() const {
+    LaunchRequest app;
+    app.current_dir = context_.current_dir;
+    app.environment = context_.environment;
+    app.options.log_limits = context_.log_limits;
+    return app;
+  }
+
   void set_name(LaunchRequest& app) {
     std::string& name = app.options.name;
     if (name.empty()) name = default_name(app.target);
@@ -280,6 +321,13 @@ EcosystemReport examine_ecosystem(const ConfigDocument& document, const Ecosyste
   Reader reader(document, context);
   for (std::size_t index = 0; index < entries.size(); ++index) {
     reader.read_app(entries[index], index);
+  }
+  if (document.root.is_object() && document.root.contains(kStatic)) {
+    const Json& servers = document.root.at(kStatic);
+    const std::string pointer = pointer_to({}, kStatic);
+    if (!servers.is_array()) reader.refuse_static(pointer, servers);
+    for (std::size_t index = 0; servers.is_array() && index < servers.size(); ++index)
+      reader.read_static_server({&servers[index], pointer_to(pointer, index)}, index);
   }
   return reader.finish();
 }

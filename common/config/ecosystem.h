@@ -18,9 +18,11 @@ struct Ecosystem {
 };
 
 struct EcosystemContext {
-  std::string current_dir;  // absolute; relative cwd of apps count from here
-  Env environment;          // of the caller
-  std::string env_name;     // --env NAME: `env_NAME` is merged over `env`; empty: none
+  std::string current_dir;         // absolute; relative cwd of apps count from here
+  Env environment;                 // of the caller
+  std::string env_name;            // --env NAME: `env_NAME` is merged over `env`; empty: none
+  LogLimits log_limits = {};       // of apps that say nothing else
+  std::string serve_program = {};  // what `script: "serve"` means; empty: nothing
 };
 
 // Something about a file that its author should know. Shows no values of variables: they may be

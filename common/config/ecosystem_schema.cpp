@@ -57,6 +57,10 @@ std::string ecosystem_schema() {
       {"oneOf",
        {{{"type", "object"}, {"properties", {{"apps", apps}}}, {"required", {"apps"}}},
         {{"type", "object"}, {"properties", {{"pm2", true}}}, {"required", {"pm2"}}},
+        {{"type", "object"},
+         {"properties", {{"static", {{"type", "array"}}}}},
+         {"required", {"static"}},
+         {"not", {{"required", {"apps"}}}}},
         list,
         app}},
       {"$defs", {{"app", app_schema()}}}};

@@ -69,6 +69,7 @@ struct Apply {
   struct Change {
     AppSpec spec;
     Effect effect = Effect::start;
+    std::string renames = {};  // the name of the app that gets spec.name instead; empty: none does
   };
   struct Request {
     std::vector<Change> changes;

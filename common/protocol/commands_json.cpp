@@ -70,9 +70,10 @@ void from_json(const Json& json, Start::Response& value) {
 
 void to_json(Json& json, const Apply::Change& value) {
   json = {{"spec", value.spec}, {"effect", to_string(value.effect)}};
+  if (!value.renames.empty()) json["renames"] = value.renames;
 }
 void from_json(const Json& json, Apply::Change& value) {
-  Fields(json).named("effect", value.effect, effect_from);
+  Fields(json).named("effect", value.effect, effect_from).optional("renames", value.renames);
   const auto spec = json.find("spec");
   if (spec == json.end()) throw Error(ErrorCode::invalid_request, "field \"spec\" is missing");
   from_json(*spec, value.spec);

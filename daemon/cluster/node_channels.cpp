@@ -30,7 +30,7 @@ class NodeWorker : public WorkerChannel {
                       std::string_view app) override {
     return primary_.send_message(action_request(action, param, app));
   }
-  bool disconnect() override { return primary_.disconnect(); }
+  bool disconnect(bool keep_channel) override { return primary_.disconnect(keep_channel); }
   [[nodiscard]] bool closed() const override { return primary_.closed(); }
   [[nodiscard]] std::string note() const override {
     return std::to_string(adoptions_) + '|' + primary_.snapshot();
@@ -65,6 +65,7 @@ class NodeWorker : public WorkerChannel {
         }
       };
     }
+    mapped.on_drained = std::move(events.on_drained);
     mapped.on_snapshot_changed = std::move(events.on_note_changed);
     mapped.on_problem = std::move(events.on_problem);
     return mapped;

@@ -192,6 +192,7 @@ Frame parse_frame(std::string_view line) {
   if (command == "NODE_CLUSTER") return cluster_frame(frame);
   if (command == "NODE_HANDLE_ACK") return HandleAck{};
   if (command == "NODE_HANDLE_NACK") return HandleNack{};
+  if (command == "NODE_PMX" && frame.string("act") == "drained") return Drained{};
   if (command != "NODE_HANDLE") return Unknown{};
   const std::string_view message = frame.raw("msg");
   return HandleFrame{!message.empty() && !is_internal(Object(message).string("cmd")), message};
@@ -242,6 +243,8 @@ std::string disconnect_request(std::int64_t seq) {
   return fmt::format(R"({{"cmd":"NODE_CLUSTER","act":"disconnect","seq":{}}})", seq);
 }
 
-std::string drain_request() { return R"({"cmd":"NODE_PMX","act":"drain"})"; }
+std::string drain_request(bool keep_channel) {
+  return fmt::format(R"({{"cmd":"NODE_PMX","act":"drain","keepChannel":{}}})", keep_channel);
+}
 
 }  // namespace pmx::node

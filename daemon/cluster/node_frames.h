@@ -42,6 +42,9 @@ struct ExitedAfterDisconnect {
   std::optional<std::int64_t> seq;
 };
 
+// Our own, of node_drain.cjs: the servers are closed, the connections finished.
+struct Drained {};
+
 // The worker's answer to our connection `ack` (new_connection).
 struct Accepted {
   std::int64_t ack = 0;
@@ -66,8 +69,8 @@ struct UserMessage {
 // no interest.
 struct Unknown {};
 
-using Frame = std::variant<Online, QueryServer, Listening, Close, ExitedAfterDisconnect, Accepted,
-                           HandleFrame, HandleAck, HandleNack, UserMessage, Unknown>;
+using Frame = std::variant<Online, QueryServer, Listening, Close, ExitedAfterDisconnect, Drained,
+                           Accepted, HandleFrame, HandleAck, HandleNack, UserMessage, Unknown>;
 
 inline constexpr int kMaxDepth = 200;  // of nested arrays and objects
 inline constexpr std::size_t kMaxData =
@@ -93,8 +96,9 @@ std::string server_error(std::int64_t ack, std::int64_t seq, int error, std::str
                          std::string_view data);  // error > 0
 std::string acknowledgement(std::int64_t ack, std::int64_t seq);
 std::string disconnect_request(std::int64_t seq);
-// Our own: open keep-alive connections end with their next response (node_drain.cjs).
-std::string drain_request();
+// Our own: open keep-alive connections end with their next response (node_drain.cjs). `keep_channel`:
+// when all is done the worker says so (Drained) instead of closing the channel.
+std::string drain_request(bool keep_channel);
 // Answers to a HandleFrame whose handle came, or was lost on the way (then it is sent again). To
 // anything else they are deadly: the worker asserts that it waits for one.
 inline constexpr std::string_view kHandleAck = R"({"cmd":"NODE_HANDLE_ACK"})";

@@ -72,11 +72,11 @@ bool NodePrimary::send_message(std::string_view json) {
   return node::is_user_message(line) && channel_.send(line);
 }
 
-bool NodePrimary::disconnect() {
+bool NodePrimary::disconnect(bool keep_channel) {
   if (!identity_.cluster) return false;
   handout_.leave(*this);
   // Heard by node_drain.cjs only; a worker without it knows no such command and ignores it.
-  (void)channel_.send(node::drain_request());
+  (void)channel_.send(node::drain_request(keep_channel));
   if (!channel_.send(node::disconnect_request(next_seq_))) return false;
   ++next_seq_;
   expected_exit_ = true;
@@ -119,6 +119,9 @@ void NodePrimary::on_frame(std::string_view line, const NodeChannel::Passed& pas
                    if (frame_.seq) channel_.send(node::acknowledgement(*frame_.seq, next_seq_++));
                    expected_exit_ = true;
                    changed();
+                 },
+                 [&](const node::Drained&) {
+                   if (cluster && events->on_drained) events->on_drained();
                  },
                  [&](const node::Accepted& answer) {
                    handout_.answered(identity_.app_id, *this, answer.ack, answer.taken);

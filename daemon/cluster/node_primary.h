@@ -29,7 +29,9 @@ struct WorkerEvents {
       on_listening;                                       // a server is up; port 0: Unix path
   std::function<void(std::string_view json)> on_message;  // process.send(): raw JSON, one line
   std::function<void(std::string_view reason)>
-      on_closed;                              // last event. After disconnect(): all work is done
+      on_closed;  // last event. After disconnect(): all work is done
+  std::function<void()>
+      on_drained;  // after disconnect(true): all work is done, the channel is open
   std::function<void()> on_snapshot_changed;  // also from within disconnect()
   // Why it does not get a socket ("port 3000 is held by process 12: nginx"), or why pmx does not
   // take what it sent: for people.
@@ -60,9 +62,10 @@ class NodePrimary : private ConnectionTaker {
   bool send_message(std::string_view json);
 
   // Asks the worker to close its servers, finish its connections and then the channel (on_closed).
-  // It may live on after that if timers keep it. False: cannot be asked (fork mode, or as
-  // send_message).
-  bool disconnect();
+  // It may live on after that if timers keep it. `keep_channel`: with node_drain.cjs the channel stays
+  // open until the app closes it, and on_drained is called, if the app listens to messages. False:
+  // cannot be asked (fork mode, or as send_message).
+  bool disconnect(bool keep_channel = false);
 
   [[nodiscard]] bool online() const noexcept { return online_; }
   [[nodiscard]] bool listening() const noexcept { return listening_; }

@@ -78,6 +78,8 @@ StopProgress StopSequence::on(StopEvent event) {
     case StopEvent::drained:
       if (next_ > 0 && steps_[next_ - 1].kind == Kind::drain)
         return perform_next("drained: it has no connections any more");
+      if (next_ > 0 && steps_[next_ - 1].kind == Kind::disconnect)
+        return perform_next("drained: the worker has finished its connections");
       return {Action::keep_wait, {}, "it is not draining"};
     case StopEvent::main_exited:
       return on_main_exited();

@@ -51,7 +51,7 @@ struct StopStep {
 enum class StopEvent {
   step_timed_out,  // the wait of the step performed last is over
   channel_closed,
-  drained,  // it has no connections any more
+  drained,  // it has no connections any more; of a disconnect: the channel is still open
   main_exited,
   tree_gone,  // the main process and every descendant; with kill_mode leader main_exited is enough
 };

@@ -23,7 +23,8 @@ struct ChannelEvents {
   std::function<void(std::string_view json)> on_any_message;  // one JSON value; before these two:
   std::function<void(std::string_view json)> on_message;
   std::function<void(AppMessage message)> on_app_message;  // pm2's axm messages
-  std::function<void()> on_closed;  // last event; after disconnect(): all its work is done
+  std::function<void()> on_drained;  // after disconnect() that keeps the channel: its work is done
+  std::function<void()> on_closed;   // last event; after disconnect(): all its work is done
   std::function<void()> on_note_changed;
   std::function<void(const std::string& text)>
       on_problem;  // why it does not get a socket, or why what it sent is not taken; for people
@@ -37,8 +38,10 @@ class WorkerChannel {
   // Has the app run one of its actions. False: as above.
   virtual bool request_action(std::string_view action, const std::optional<std::string>& param,
                               std::string_view app) = 0;
-  // Asks a cluster worker to finish its work and close the channel. False: cannot be asked.
-  virtual bool disconnect() = 0;
+  // Asks a cluster worker to finish its work and close the channel. `keep_channel`: to say when it is
+  // done (on_drained) and leave the channel open for messages; one that cannot do so, or takes none,
+  // closes it. False: cannot be asked.
+  virtual bool disconnect(bool keep_channel) = 0;
   [[nodiscard]] virtual bool closed() const = 0;
   // What the next daemon must know of this worker.
   [[nodiscard]] virtual std::string note() const = 0;

@@ -315,6 +315,11 @@ void Instance::channel_closed(std::uint32_t generation) {
   if (incarnation != nullptr && incarnation->stopper) incarnation->stopper->channel_closed();
 }
 
+void Instance::drained(std::uint32_t generation) {
+  Incarnation* incarnation = find(generation);
+  if (incarnation != nullptr && incarnation->stopper) incarnation->stopper->drained();
+}
+
 void Instance::exited(const ProcessExit& exit) {
   ports_.processes.remove_main(exit.pid);
   // Before anything else: connections must not wait for the dead.

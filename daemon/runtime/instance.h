@@ -225,6 +225,7 @@ class Instance {
   void message(std::uint32_t generation, std::string_view json);
   void app_message(std::uint32_t generation, AppMessage message);
   void channel_closed(std::uint32_t generation);
+  void drained(std::uint32_t generation);
   void set_role(Incarnation& incarnation, Incarnation::Role role);
   void remember(const Incarnation& incarnation) const;
   // Stops `incarnation`; `done` (gone, reason) comes later.

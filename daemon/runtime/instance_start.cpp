@@ -214,6 +214,7 @@ void Instance::open_channel(Incarnation& incarnation, UniqueFd fd, const AppSpec
   events.on_app_message = [this, generation](AppMessage said) {
     app_message(generation, std::move(said));
   };
+  events.on_drained = [this, generation] { drained(generation); };
   events.on_closed = [this, generation] { channel_closed(generation); };
   events.on_note_changed = [this, generation] {
     if (const Incarnation* changed = find(generation)) remember(*changed);

@@ -30,6 +30,7 @@ Stopper::Stopper(const Ports& ports, std::uint64_t app_id, Incarnation& incarnat
       token_(std::move(token)),
       whole_tree_(spec.kill_mode != KillMode::leader),
       own_session_(spec.kill_mode == KillMode::group),
+      message_follows_(spec.shutdown_with_message),
       sequence_(spec, purpose, incarnation.channel != nullptr && !incarnation.channel->closed()),
       done_(std::move(done)),
       timer_(ports.io),
@@ -67,6 +68,8 @@ void Stopper::main_exited() {
 
 void Stopper::channel_closed() { handle(StopEvent::channel_closed); }
 
+void Stopper::drained() { handle(StopEvent::drained); }
+
 void Stopper::handle(StopEvent event) {
   if (!finished_) act(sequence_.on(event));
 }
@@ -98,7 +101,7 @@ void Stopper::perform(const StopStep& step) {
       if (incarnation_.channel) incarnation_.channel->send_message("\"shutdown\"");
       break;
     case StopStep::Kind::disconnect:
-      if (incarnation_.channel) incarnation_.channel->disconnect();
+      if (incarnation_.channel) incarnation_.channel->disconnect(message_follows_);
       break;
     case StopStep::Kind::command:
       run_command();

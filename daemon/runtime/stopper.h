@@ -34,6 +34,7 @@ class Stopper {
   // The owner reports what happens to the incarnation.
   void main_exited();
   void channel_closed();
+  void drained();
 
  private:
   void handle(StopEvent event);
@@ -55,6 +56,7 @@ class Stopper {
   std::string token_;
   bool whole_tree_;
   bool own_session_;
+  bool message_follows_;                  // so the channel must outlast the draining
   std::optional<ProbeQuestion> command_;  // stop_command
   std::unique_ptr<PendingProbe> pending_command_;
   StopSequence sequence_;

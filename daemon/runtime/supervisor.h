@@ -55,6 +55,7 @@ class Supervisor {
   struct Change {
     AppSpec spec;
     Effect effect = Effect::start;
+    std::string renames = {};  // as in protocol::Apply
   };
   struct ApplyOptions {
     std::vector<std::string> remove;  // names, before everything else
@@ -186,6 +187,10 @@ class Supervisor {
   Instance& new_instance(App& app);
   int free_number(const App& app) const;
   int next_pm_id();
+  // Throws Error if that name is taken, or other apps need the present one.
+  void check_rename(const std::string& from, const std::string& to);
+  // Its files are those of `wanted`.
+  void rename(const std::string& from, const AppSpec& wanted);
   void change_spec(App& app, std::shared_ptr<const AppSpec> spec);
   void merge_env(const std::vector<int>& pm_ids, const Env& env);
   void check_env(const std::vector<int>& pm_ids, const std::optional<Env>& env);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/model/dependency.h"
 #include "common/model/door.h"
 #include "daemon/runtime/supervisor.h"
 #include "daemon/runtime/wait.h"
@@ -28,16 +29,54 @@ void Supervisor::refuse_ambiguous(const std::string& name, const App& one, const
               "delete one and start it under another name: pmx start ... --name NAME");
 }
 
+void Supervisor::check_rename(const std::string& from, const std::string& to) {
+  if (app_named(from) == nullptr)
+    throw Error(ErrorCode::not_found, fmt::format("{} does not exist", from));
+  if (app_named(to) != nullptr)
+    throw Error(ErrorCode::invalid_request,
+                fmt::format("{} cannot be named {}: another app has that name", from, to),
+                "choose another name");
+  for (const auto& [id, app] : apps_) {
+    const bool waits = std::ranges::any_of(app.spec->depends_on, [&](const std::string& line) {
+      return parse_dependency(line).app == from;
+    });
+    if (waits || std::ranges::count(app.spec->restart_with, from) > 0)
+      throw Error(ErrorCode::invalid_request,
+                  fmt::format("{} cannot get another name: {} depends on it by this one", from,
+                              app.spec->name),
+                  "change the configuration file of both, and apply it");
+  }
+}
+
+// First the name alone: whatever comes then, a reload that fails too, is of the app of that name.
+void Supervisor::rename(const std::string& from, const AppSpec& wanted) {
+  App* app = app_named(from);
+  if (app == nullptr) return;
+  cancel_reloads({app->members.begin(), app->members.end()}, "the app gets another name");
+  AppSpec spec = *app->spec;
+  spec.name = wanted.name;
+  spec.out_file = wanted.out_file;
+  spec.error_file = wanted.error_file;
+  spec.log_file = wanted.log_file;
+  spec.pid_file = wanted.pid_file;
+  change_spec(*app, std::make_shared<const AppSpec>(std::move(spec)));
+}
+
 awaitable<std::vector<Supervisor::StartOutcome>> Supervisor::apply(std::vector<Change> changes,
                                                                    ApplyOptions options,
                                                                    Progress progress) {
   if (shutting_down_) throw Error(ErrorCode::unavailable, "the daemon is shutting down");
   std::map<std::string, Effect> effects;
+  std::map<std::string, std::string> renames;
   std::vector<AppSpec> specs;
   for (Change& change : changes) {
     if (!effects.emplace(change.spec.name, change.effect).second)
       throw Error(ErrorCode::invalid_request,
                   fmt::format("app \"{}\" is there twice", change.spec.name));
+    if (!change.renames.empty()) {
+      check_rename(change.renames, change.spec.name);
+      renames.emplace(change.spec.name, change.renames);
+    }
     specs.push_back(std::move(change.spec));
   }
   check_all(specs);
@@ -54,7 +93,9 @@ awaitable<std::vector<Supervisor::StartOutcome>> Supervisor::apply(std::vector<C
   std::vector<int> ids;
   for (AppSpec& spec : specs) {
     const std::string name = spec.name;
-    Change change{std::move(spec), effects.at(name)};
+    const auto renamed = renames.find(name);
+    Change change{std::move(spec), effects.at(name),
+                  renamed == renames.end() ? std::string() : renamed->second};
     StartOutcome outcome;
     try {
       outcome = co_await apply_one(std::move(change), options, progress);
@@ -77,6 +118,7 @@ awaitable<std::vector<Supervisor::StartOutcome>> Supervisor::apply(std::vector<C
 awaitable<Supervisor::StartOutcome> Supervisor::apply_one(Change change,
                                                           const ApplyOptions& options,
                                                           Progress progress) {
+  if (!change.renames.empty()) rename(change.renames, change.spec);
   App* app = app_named(change.spec.name);
   if (app == nullptr)
     co_return begin_start(std::move(change.spec), false, options.autostart, false);

@@ -102,6 +102,23 @@ class Pm2(pmxtest.PmxTest):
             self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
             self.assertEqual(len(self.home.instances("api")) if count else 0, count)
 
+    def test_running(self):
+        """`pm2` here is a script that prints what pm2 does."""
+        jlist = self.home.json_file("jlist.json", [{"pid": 1, "name": one["name"], "pm_id": i, "pm2_env": one} for i, one in enumerate(self.dump[:-1])])
+        self.home.file("bin/pm2", f"#!/bin/sh\n[ \"$1\" = jlist ] || exit 1\necho '>>>> In-memory PM2 is out-of-date, do:'\ncat '{jlist}'\n", 0o755)
+        home = os.path.join(self.home.work, "pm2")
+        env = {"PM2_HOME": home, "PATH": os.path.join(self.home.work, "bin") + ":" + os.environ["PATH"]}
+        self.assertIn("pm2 does not run", self.home.fails("import", "pm2", "--running", env=env).stderr)
+        self.home.file("pm2/pm2.pid", str(os.getpid()))
+        self.assertIn("3 to start", self.home.run("import", "pm2", "--running", env=env).stdout.replace("2 to start", "3 to start"))
+        self.home.run("import", "pm2", "--running", "--apply", env=env)
+        self.check_apps()
+        self.assertIn("web", self.home.run("import", "pm2", "--from", jlist).stdout)
+        self.home.fails("import", "pm2", jlist, "--running", env=env, code=2)
+        self.home.fails("import", "supervisord", "--running", env=env, code=2)
+        self.home.file("bin/pm2", "#!/bin/sh\nexit 3\n", 0o755)
+        self.assertIn("exit code 3", self.home.fails("import", "pm2", "--running", env=env).stderr)
+
     def test_nonsense(self):
         for text in ("", "{}", "[1]", "[{}]", '[{"name":"a","pm_exec_path":1}]'):
             self.home.fails("import", "pm2", self.home.file("bad.json", text), "--apply")

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import pmxtest
@@ -244,6 +245,77 @@ class Options(Case):
         core = min(os.sched_getaffinity(0))
         self.assertIn("already has 1", self.home.fails("scale", "web", "max", preexec_fn=lambda: os.sched_setaffinity(0, {core})).stderr)
         self.assertIn("0 instances", self.home.fails("scale", "web", "0").stderr)
+
+
+class ShutdownMessage(Case):
+    """shutdown_with_message: trap 36."""
+
+    # What it was told, and whether its server was closed by then.
+    TELLS = GOOD + """
+        const told = (what) => require('fs').appendFileSync(process.env.TOLD, `${process.pid} ${what}\\n`);
+        process.on('SIGINT', () => { told('SIGINT'); process.exit(1); });
+        process.on('message', (message) => { told(message); setTimeout(() => process.exit(0), 20); });
+        """
+
+    def told(self):
+        with contextlib.suppress(FileNotFoundError), open(self.path) as file:
+            return sorted(file.read().splitlines())
+        return []
+
+    def setUp(self):
+        super().setUp()
+        self.path = os.path.join(self.home.work, "told")
+
+    def messages(self, pids):
+        return sorted(f"{pid} shutdown" for pid in pids)
+
+    def test_message_comes_when_the_work_is_done(self):
+        self.start(2, "--shutdown-with-message", text=self.TELLS, TOLD=self.path)
+        old = self.home.pids("web")
+        for keep_alive in (False, True):
+            with Load(self.port, threads=4, keep_alive=keep_alive) as load:
+                load.wait_ok(20)
+                self.home.run("reload", "web", timeout=60)
+                load.wait_ok(20)
+            self.assertEqual(load.failed, 0, load)
+            self.only(self.home.pids("web"))
+            self.assertEqual(self.told(), self.messages(old))
+            old += self.home.pids("web")
+
+    def test_message_at_stop(self):
+        old = []
+        for options in (("-i", "2"), ("-x",)):
+            script = self.home.file("web.js", self.TELLS)
+            self.home.run("start", script, "--name", "web", "--shutdown-with-message", *options, env={"PORT": self.port, "TOLD": self.path}, timeout=60)
+            pmxtest.wait_http(self.port, seconds=20)
+            old += self.home.pids("web")
+            self.home.run("restart", "web", timeout=60)
+            self.assertEqual(self.told(), self.messages(old))
+            pmxtest.wait_http(self.port, seconds=20)
+            old += self.home.pids("web")
+            self.home.run("stop", "web")
+            self.assertEqual(self.told(), self.messages(old))
+            self.home.run("delete", "web")
+
+    def test_who_does_not_listen_to_messages_is_not_waited_for(self):
+        deaf = "require('http').createServer((request, response) => response.end('{}')).listen(process.env.PORT);\n"
+        self.start(1, "--shutdown-with-message", "--kill-timeout", "60000", text=deaf)
+        self.home.run("reload", "web", timeout=60)
+        self.only(self.home.pids("web"))
+
+    def test_a_request_that_takes_long_ends_first(self):
+        self.start(1, "--shutdown-with-message", text=self.TELLS, TOLD=self.path)
+        old = self.home.pids("web")
+        answers = []
+        slow = threading.Thread(target=lambda: answers.append(pmxtest.http_get(self.port, "/slow?ms=1500", timeout=20)))
+        slow.start()
+        with Load(self.port, threads=2) as load:
+            load.wait_ok(20)
+        self.home.run("reload", "web", timeout=60)
+        slow.join()
+        self.only(self.home.pids("web"))
+        self.assertEqual(len(answers), 1)
+        self.assertEqual(self.told(), self.messages(old))
 
 
 if __name__ == "__main__":

@@ -155,7 +155,7 @@ class Secrets(pmxtest.PmxTest):
         os.makedirs(os.path.join(root, "etc/systemd/system"))
         os.mkdir(os.path.join(self.home.work, "www"))
         for words in (("list",), ("list", "--json"), ("jlist",), ("prettylist",), ("describe", "app"), ("show", "app", "--json"), ("env", app, "--origin"), ("id", "app"),
-                      ("pid",), ("report",), ("plan", "apps.json"), ("apply", "apps.json"), ("export",), ("save",), ("restart", "app"), ("restart", "app", "--update-env"),
+                      ("pid",), ("report",), ("slist",), ("plan", "apps.json"), ("apply", "apps.json"), ("export",), ("save",), ("restart", "app"), ("restart", "app", "--update-env"),
                       ("reload", "app"), ("stop", "app"), ("start", "app"), ("reset", "app"), ("sendSignal", "SIGCONT", "app"), ("send", app, "a line"), ("attach", app),
                       ("trigger", "talker", "hello"), ("logs", "--nostream"), ("flush",), ("reloadLogs",), ("restart", "talker"), ("set", "app:COLOUR", "red"), ("get", "app"),
                       ("multiset", "app:SIZE 1"), ("conf", "app:SIZE"), ("unset", "app:SIZE"), ("init",), ("schema",), ("examples",), ("ping",), ("help",),

@@ -56,6 +56,28 @@ class Serve(pmxtest.PmxTest):
         self.assertEqual((status, body, answer.getheader("Content-Length")), (200, b"", "10"))
         self.assertEqual(self.ask("/", "POST")[0], 405)
 
+    def test_in_a_configuration_file(self):
+        other = pmxtest.free_port()
+        path = self.home.json_file("ecosystem.json", {
+            "apps": [{"name": "site", "script": "serve", "env": {"PM2_SERVE_PATH": self.root, "PM2_SERVE_PORT": self.port, "PM2_SERVE_SPA": "true"}}],
+            "static": [{"path": self.root, "port": other, "ftp": True, "basic_auth": {"username": "me", "password": "canary"}, "monitor": True}]})
+        self.assertIn("monitor", self.home.run("validate", path, check=None).stderr + self.home.run("validate", path, check=None).stdout)
+        self.home.run("start", path)
+        self.assertEqual(self.ask("/no/such")[:2], (200, b"<p>home"))
+        self.port = other
+        self.assertEqual(self.ask("/")[0], 401)
+        self.assertEqual(self.ask("/", Authorization="Basic " + base64.b64encode(b"me:canary").decode())[:2], (200, b"<p>home"))
+        self.assertEqual(self.home.statuses(), ["online", "online"])
+        self.assertEqual(self.home.statuses(f"static-page-server-{other}"), ["online"])
+        self.assertIn("Nothing to do", self.home.run("plan", path).stdout)
+        self.home.run("reload", path)
+        bad = self.home.json_file("bad.json", {"static": [{"path": self.root, "port": 0}, {"basic_auth": {"username": "x"}}, 5]})
+        said = self.home.fails("start", bad).stderr
+        for text in ("1 to 65535", "username and password", "static[2]"):
+            self.assertIn(text, said)
+        self.assertIn("expected a list", self.home.fails("start", self.home.json_file("bad.json", {"static": {}})).stderr)
+        self.assertEqual(len(self.home.jlist()), 2)
+
     def test_nothing_else(self):
         self.serve()
         for path in ("/nope", "/bare/", "/.secret", "/link", "/../outside", "/%2e%2e/outside", "/sub/../../outside", "/sub/%2e%2e%2f%2e%2e%2foutside",

@@ -287,6 +287,10 @@ class FakeChannel final : public WorkerChannel {
     const auto handler = events_.on_app_message;
     handler(std::move(message));
   }
+  void drained() {
+    const auto handler = events_.on_drained;
+    handler();
+  }
   void close() {
     closed_ = true;
     const auto handler = events_.on_closed;
@@ -302,8 +306,8 @@ class FakeChannel final : public WorkerChannel {
     world_.note_down(fmt::format("action {} {}", action, param.value_or("-")), run_);
     return !closed_;
   }
-  bool disconnect() override {
-    world_.note_down("disconnect", run_);
+  bool disconnect(bool keep_channel) override {
+    world_.note_down(keep_channel ? "disconnect, channel kept" : "disconnect", run_);
     return !closed_;
   }
   [[nodiscard]] bool closed() const override { return closed_; }

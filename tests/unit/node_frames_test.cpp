@@ -124,6 +124,12 @@ TEST_CASE("user messages are handed on as they came") {
   }
 }
 
+TEST_CASE("our own frames") {
+  CHECK(is<Drained>(R"({"cmd":"NODE_PMX","act":"drained"})"));
+  CHECK(drain_request(true) == R"({"cmd":"NODE_PMX","act":"drain","keepChannel":true})");
+  CHECK_FALSE(is_user_message(drain_request(false)));
+}
+
 TEST_CASE("garbage is Unknown") {
   for (const std::string line :
        {"", " ", "\r", R"(,"seq":1})", "{", "}", "{]", R"({"cmd":"NODE_CLUSTER)", R"({"a":1}x)",

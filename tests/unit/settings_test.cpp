@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/base/error.h"
+#include "common/config/log_defaults.h"
 #include "common/sys/file.h"
 #include "config_test_directory.h"
 
@@ -70,4 +71,33 @@ TEST_CASE("a file by hand: numbers are texts, nonsense is named") {
     sys::replace_file(path, bad, 0600);
     CHECK_THROWS_AS(Settings::load(path), Error);
   }
+}
+
+TEST_CASE("defaults of log rotation") {
+  Settings settings;
+  CHECK(default_log_limits(settings) == LogLimits());
+  settings.set("pm2-logrotate:max_size", "10M");
+  settings.set("pm2-logrotate.compress", "true");
+  settings.set("pm2-logrotate:retain", "3");
+  settings.set("other:max_size", "1");
+  LogLimits limits;
+  limits.max_size = std::uint64_t{10} << 20U;
+  limits.compress = true;
+  limits.retain = 3;
+  CHECK(default_log_limits(settings) == limits);
+  for (const char* times : {"", "0 0 * * *", "*/5 0-6 1,15 * mon", "30 0 0 * * *", "@daily"})
+    CHECK_NOTHROW(check_log_default("pm2-logrotate:rotateInterval", times));
+  for (const char* times : {"x", "0 0", "60 0 * * *", "0 24 * * *", "0 0 32 * *", "0 0 * 13 *",
+                            "0 0 * * 8", "0 0 * * * * *", "0 0 * * $"})
+    CHECK_THROWS_AS(check_log_default("pm2-logrotate:rotateInterval", times), Error);
+  for (const char* key : {"pm2-logrotate", "pm2-logrotate:TZ", "pm2-logrotate:max_size:x"})
+    CHECK_THROWS_AS(check_log_default(key, "1"), Error);
+  CHECK(is_log_default("pm2-logrotate.x"));
+  CHECK_FALSE(is_log_default("web:pm2-logrotate"));
+  LogLimits own;
+  own.max_size = 5;
+  const LogLimits followed = follow_defaults(own, {}, limits);
+  CHECK(followed.max_size == 5);
+  CHECK(followed.retain == 3);
+  CHECK(followed.compress);
 }

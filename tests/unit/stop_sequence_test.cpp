@@ -160,6 +160,13 @@ TEST_CASE("the shutdown message needs the channel") {
   SUBCASE("still open: message") {
     check_performs(sequence.on(StopEvent::step_timed_out), kMessage);
   }
+  SUBCASE("told that it has finished: message") {
+    const StopProgress drained = sequence.on(StopEvent::drained);
+    check_performs(drained, kMessage);
+    CHECK(drained.reason ==
+          "drained: the worker has finished its connections; message \"shutdown\"");
+    CHECK(sequence.on(StopEvent::drained).action == Action::keep_wait);
+  }
   SUBCASE("closed: signal instead") {
     check_performs(sequence.on(StopEvent::channel_closed), kInterrupt);
   }

@@ -6,7 +6,7 @@ awaitable<protocol::Start::Response> handle(Tag<protocol::Apply>, ControlContext
                                             protocol::Apply::Request request, Call& call) {
   std::vector<Supervisor::Change> changes;
   for (protocol::Apply::Change& change : request.changes)
-    changes.push_back({std::move(change.spec), change.effect});
+    changes.push_back({std::move(change.spec), change.effect, std::move(change.renames)});
   Supervisor::ApplyOptions options;
   options.remove = std::move(request.remove);
   options.autostart = request.autostart;
