@@ -1,5 +1,5 @@
 // What the numbers of keeper slots mean: kind (8 bits), then for runs pm_id (24 bits) and
-// generation (32 bits).
+// generation (32 bits). There is one slot of the last kind: what the database could not take.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace pmx {
 
-enum class SlotKind : std::uint8_t { run = 1, output = 2, listener = 3 };
+enum class SlotKind : std::uint8_t { run = 1, output = 2, listener = 3, unwritten = 4 };
 
 inline constexpr int kMaxPmId = (1 << 24) - 1;
 
@@ -23,6 +23,8 @@ constexpr std::uint64_t output_slot(int pm_id) {
 constexpr std::uint64_t listener_slot(std::uint64_t number) {
   return (std::uint64_t{3} << 56U) | number;
 }
+
+inline constexpr std::uint64_t kUnwrittenSlot = std::uint64_t{4} << 56U;
 
 constexpr SlotKind slot_kind(std::uint64_t slot) { return static_cast<SlotKind>(slot >> 56U); }
 constexpr RunId run_of(std::uint64_t slot) {
