@@ -18,6 +18,7 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "common/base/build_info.h"
 #include "common/base/error.h"
@@ -34,6 +35,7 @@
 #include "daemon/os/home_watch.h"
 #include "daemon/os/keeper_link.h"
 #include "daemon/os/keeper_replacement.h"
+#include "daemon/os/keeper_slots.h"
 #include "daemon/os/listener_store.h"
 #include "daemon/os/notify_reader.h"
 #include "daemon/os/procfs_process_table.h"
@@ -108,7 +110,8 @@ class Daemon {
         home_(options_.paths),
         keeper_pid_(::getppid()),
         link_(io_, std::move(options_.link)),
-        store_(options_.paths.database(), poster(), log_line),
+        store_(options_.paths.database(), poster(), log_line,
+               [this](UniqueFd file) { keep_unwritten(std::move(file)); }),
         logs_(poster(), sayer(),
               [this](int pm_id, const std::string& problem, std::uint64_t dropped) {
                 if (supervisor_) supervisor_->log_trouble(pm_id, problem, dropped);
@@ -135,6 +138,8 @@ class Daemon {
     if (!home_.drain_script_error().empty()) log_line(home_.drain_script_error());
     link_.load();
     sockets_.restore();
+    if (const auto* unwritten = link_.find(kUnwrittenSlot); unwritten && !unwritten->fds.empty())
+      store_.take_unwritten(unwritten->fds.front().get());
     const StoredState state = store_.load();
     supervisor_ = std::make_unique<Supervisor>(ports());
     open_door();  // before recovery starts anything that asks there
@@ -166,6 +171,16 @@ class Daemon {
  private:
   std::function<void(std::function<void()>)> poster() {
     return [this](std::function<void()> work) { asio::post(io_, std::move(work)); };
+  }
+
+  void keep_unwritten(UniqueFd file) {
+    if (!file) {
+      link_.drop(kUnwrittenSlot);
+      return;
+    }
+    std::vector<UniqueFd> fds;
+    fds.push_back(std::move(file));
+    link_.store_fds(kUnwrittenSlot, std::move(fds), "");
   }
 
   Ports ports() {

@@ -34,7 +34,9 @@ FileLock FileLock::acquire(const std::string& path) {
 }
 
 void FileLock::write(const std::string& text) const {
-  if (::ftruncate(fd_.get(), 0) != 0 || ::pwrite(fd_.get(), text.data(), text.size(), 0) < 0) {
+  // In place: on a full disk the room that a truncated file gives up may be somebody else's at once.
+  if (::pwrite(fd_.get(), text.data(), text.size(), 0) < 0 ||
+      ::ftruncate(fd_.get(), static_cast<off_t>(text.size())) != 0) {
     throw std::system_error(errno, std::generic_category(), "write lock file");
   }
 }

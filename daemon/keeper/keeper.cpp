@@ -24,6 +24,10 @@ constexpr std::uint64_t kTimerEvent = 2;
 constexpr std::uint64_t kLinkEvent = 3;
 constexpr std::uint64_t kFirstSlotEvent = 16;
 
+// With the delays between them some 6 s: whoever waits for the first daemon has been told, and what
+// is wrong does not mend itself. A daemon that has been ready is started again for ever.
+constexpr int kFirstTries = 8;
+
 void ignore(int number) {
   struct sigaction action {};
   action.sa_handler = SIG_IGN;
@@ -68,6 +72,7 @@ bool Keeper::prepare() noexcept {
 int Keeper::run(int adopted_link) noexcept {
   if (adopted_link >= 0) {
     log_line("taking over from a keeper that is gone");
+    was_ever_ready_ = true;
     link_.open(adopted_link);
   } else {
     start_daemon();
@@ -153,6 +158,7 @@ void Keeper::handle_message(const Message& message, const int* fds, int fd_count
       break;
     case Verb::ready:
       is_daemon_ready_ = true;
+      was_ever_ready_ = true;
       daemon_.mark_ready();
       log_line("daemon (pid %d) is ready", daemon_.pid());
       if (is_stop_requested_ && daemon_.pid() > 0) kill(daemon_.pid(), SIGTERM);
@@ -312,6 +318,12 @@ void Keeper::handle_daemon_end(int wait_status) noexcept {
 }
 
 void Keeper::schedule_start(const char* what_happened) noexcept {
+  if (!was_ever_ready_ && ++first_tries_ >= kFirstTries && !slots_.has_processes()) {
+    log_line("%s; no daemon has become ready in %d tries and nothing runs: ending too",
+             what_happened, first_tries_);
+    exit_code_ = kExitNeverReady;
+    return;
+  }
   const int delay_ms = daemon_.take_delay_ms();
   log_line("%s; starting it again in %d ms", what_happened, delay_ms);
   set_timer(delay_ms);

@@ -57,7 +57,9 @@ class Keeper {
   int epoll_fd_ = -1;
   int signal_fd_ = -1;
   int timer_fd_ = -1;
-  int exit_code_ = -1;  // >= 0: the loop ends
+  int exit_code_ = -1;   // >= 0: the loop ends
+  int first_tries_ = 0;  // failed ones before the first daemon that became ready
+  bool was_ever_ready_ = false;
   bool is_daemon_ready_ = false;
   bool is_stop_requested_ = false;
 };

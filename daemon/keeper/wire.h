@@ -18,6 +18,8 @@ inline constexpr int kStateBytes = 512;             // opaque to the keeper
 inline constexpr int kExitShutdown = 0;  // orderly end: the keeper ends as well
 // (EX_CONFIG) cannot run here; the keeper ends with it too unless it holds processes.
 inline constexpr int kExitRefused = 78;
+// The keeper's own: no daemon has ever become ready, and there is no process to keep.
+inline constexpr int kExitNeverReady = 69;  // EX_UNAVAILABLE
 
 // Decimal number in the daemon's environment: the soft RLIMIT_NOFILE the apps are to get back.
 inline constexpr char kNofileVariable[] = "PMX_NOFILE_SOFT";

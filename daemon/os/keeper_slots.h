@@ -1,5 +1,6 @@
 // What the daemon puts into the keeper's slots. Their numbers: kind (8 bits), then for runs pm_id
-// (24 bits) and generation (32 bits).
+// (24 bits) and generation (32 bits). There is one slot of the last kind: what the database could
+// not take.
 #pragma once
 
 #include <sys/types.h>
@@ -16,7 +17,7 @@
 
 namespace pmx {
 
-enum class SlotKind : std::uint8_t { run = 1, output = 2, listener = 3 };
+enum class SlotKind : std::uint8_t { run = 1, output = 2, listener = 3, unwritten = 4 };
 
 inline constexpr int kMaxPmId = (1 << 24) - 1;
 
@@ -30,6 +31,8 @@ constexpr std::uint64_t output_slot(int pm_id) {
 constexpr std::uint64_t listener_slot(std::uint64_t number) {
   return (std::uint64_t{3} << 56U) | number;
 }
+
+inline constexpr std::uint64_t kUnwrittenSlot = std::uint64_t{4} << 56U;
 
 constexpr SlotKind slot_kind(std::uint64_t slot) { return static_cast<SlotKind>(slot >> 56U); }
 constexpr RunId run_of(std::uint64_t slot) {

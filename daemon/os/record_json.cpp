@@ -22,7 +22,9 @@ std::string text_of(const AppSpec& spec) { return dump(json(spec)); }
 
 AppSpec spec_from_text(const std::string& text) { return json::parse(text).get<AppSpec>(); }
 
-std::string text_of(const InstanceRecord& record) {
+namespace {
+
+json json_of(const InstanceRecord& record) {
   json out{{"pm_id", record.pm_id},
            {"app_id", record.app_id},
            {"number", record.number},
@@ -46,11 +48,10 @@ std::string text_of(const InstanceRecord& record) {
   if (record.run_waits) out["run_waits"] = true;
   if (record.settled) out["settled"] = *record.settled;
   if (!record.actions.empty()) out["actions"] = record.actions;
-  return dump(out);
+  return out;
 }
 
-InstanceRecord record_from_text(const std::string& text) {
-  const json in = json::parse(text);
+InstanceRecord record_from(const json& in) {
   InstanceRecord record;
   protocol::Fields(in)
       .required("pm_id", record.pm_id)
@@ -77,6 +78,37 @@ InstanceRecord record_from_text(const std::string& text) {
       .optional("settled", record.settled)
       .optional("actions", record.actions);
   return record;
+}
+
+}  // namespace
+
+std::string text_of(const InstanceRecord& record) { return dump(json_of(record)); }
+
+InstanceRecord record_from_text(const std::string& text) { return record_from(json::parse(text)); }
+
+std::string text_of(const RecordChanges& changes) {
+  json apps = json::array();
+  for (const auto& [id, record] : changes.apps)
+    apps.push_back({{"id", id}, {"spec", record ? json(record->spec) : json()}});
+  json instances = json::array();
+  for (const auto& [pm_id, record] : changes.instances)
+    instances.push_back({{"pm_id", pm_id}, {"record", record ? json_of(*record) : json()}});
+  return dump({{"apps", std::move(apps)}, {"instances", std::move(instances)}});
+}
+
+RecordChanges changes_from_text(const std::string& text) {
+  const json in = json::parse(text);
+  RecordChanges changes;
+  for (const json& app : in.at("apps")) {
+    const auto id = app.at("id").get<std::uint64_t>();
+    std::optional<AppRecord>& record = changes.apps[id];
+    if (!app.at("spec").is_null()) record = AppRecord{id, app.at("spec").get<AppSpec>()};
+  }
+  for (const json& instance : in.at("instances")) {
+    std::optional<InstanceRecord>& record = changes.instances[instance.at("pm_id").get<int>()];
+    if (!instance.at("record").is_null()) record = record_from(instance.at("record"));
+  }
+  return changes;
 }
 
 }  // namespace pmx

@@ -5,8 +5,12 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <pthread.h>
+#include <sqlite3.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -48,10 +52,64 @@ void move_file(const std::string& from, const std::string& to) {
   std::filesystem::rename(from, to, ignored);
 }
 
+[[noreturn]] void fail(const char* what) {
+  throw std::system_error(errno, std::generic_category(), what);
+}
+
+UniqueFd file_in_memory(const std::string& text) {
+  UniqueFd file(::memfd_create("pmx-unwritten", MFD_CLOEXEC));
+  if (!file) fail("make a file in memory");
+  for (std::size_t done = 0; done < text.size();) {
+    const ssize_t count = ::write(file.get(), text.data() + done, text.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) fail("write a file in memory");
+    done += static_cast<std::size_t>(count);
+  }
+  return file;
+}
+
+std::string read_whole(int fd) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) fail("look at a file in memory");
+  std::string text(static_cast<std::size_t>(info.st_size), '\0');
+  std::size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t count =
+        ::pread(fd, text.data() + done, text.size() - done, static_cast<off_t>(done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail("read a file in memory");
+    if (count == 0) break;
+    done += static_cast<std::size_t>(count);
+  }
+  text.resize(done);
+  return text;
+}
+
+// As SqliteStore::write() does it in the file.
+void apply(const RecordChanges& changes, StoredState& state) {
+  for (const auto& [id, record] : changes.apps) {
+    std::erase_if(state.apps, [&](const AppRecord& app) { return app.id == id; });
+    if (record) {
+      state.apps.push_back(*record);
+    } else {
+      std::erase_if(state.instances, [&](const InstanceRecord& one) { return one.app_id == id; });
+    }
+  }
+  for (const auto& [pm_id, record] : changes.instances) {
+    std::erase_if(state.instances, [&](const InstanceRecord& one) { return one.pm_id == pm_id; });
+    if (record) state.instances.push_back(*record);
+  }
+  std::ranges::sort(state.apps, {}, &AppRecord::id);
+  std::ranges::sort(state.instances, {}, &InstanceRecord::pm_id);
+}
+
 }  // namespace
 
-SqliteStore::SqliteStore(std::string path, Post post, Report report)
-    : path_(std::move(path)), post_(std::move(post)), report_(std::move(report)) {}
+SqliteStore::SqliteStore(std::string path, Post post, Report report, Keep keep)
+    : path_(std::move(path)),
+      post_(std::move(post)),
+      report_(std::move(report)),
+      keep_(std::move(keep)) {}
 
 SqliteStore::~SqliteStore() {
   if (!thread_.joinable()) return;
@@ -63,6 +121,32 @@ SqliteStore::~SqliteStore() {
   thread_.join();
 }
 
+void SqliteStore::take_unwritten(int fd) {
+  try {
+    kept_ = read_whole(fd);
+    pending_.records = changes_from_text(kept_);
+  } catch (const std::exception& error) {
+    remarks_.push_back(
+        fmt::format("what {} had no room for is unreadable: {}", path_, error.what()));
+  }
+}
+
+// A file that has no room beside it is not damaged: to put it aside would lose the list.
+void SqliteStore::throw_if_out_of_room(const std::exception& error) const {
+  const auto* const system = dynamic_cast<const std::system_error*>(&error);
+  const auto* const sqlite = dynamic_cast<const SQLite::Exception*>(&error);
+  bool is_out = system != nullptr && system->code() == std::errc::no_space_on_device;
+  if (sqlite != nullptr) {
+    const int code = sqlite->getExtendedErrorCode();
+    is_out = sqlite->getErrorCode() == SQLITE_FULL || sqlite->getErrorCode() == SQLITE_NOMEM ||
+             code == SQLITE_IOERR_WRITE || code == SQLITE_IOERR_SHMOPEN ||
+             code == SQLITE_IOERR_SHMSIZE || code == SQLITE_IOERR_SHMMAP;
+  }
+  if (is_out)
+    throw Error(ErrorCode::unavailable,
+                fmt::format("cannot open {}: {}; is there room left?", path_, error.what()));
+}
+
 StoredState SqliteStore::load() {
   StoredState state;
   const bool is_new = !std::filesystem::exists(path_);
@@ -70,6 +154,7 @@ StoredState SqliteStore::load() {
     open();
     state = read();
   } catch (const std::exception& error) {
+    throw_if_out_of_room(error);
     put_aside(error.what());
     try {
       std::error_code none;
@@ -90,6 +175,7 @@ StoredState SqliteStore::load() {
     }
   }
   state.is_new = is_new;
+  apply(pending_.records, state);
   state.remarks = std::move(remarks_);
 
   sigset_t all;
@@ -191,26 +277,26 @@ void SqliteStore::put_aside(const std::string& why) {
 void SqliteStore::put_app(AppRecord record) {
   const std::lock_guard lock(mutex_);
   const std::uint64_t id = record.id;
-  pending_.apps[id] = std::move(record);
+  pending_.records.apps[id] = std::move(record);
   wake_.notify_one();
 }
 
 void SqliteStore::put_instance(InstanceRecord record) {
   const std::lock_guard lock(mutex_);
   const int id = record.pm_id;
-  pending_.instances[id] = std::move(record);
+  pending_.records.instances[id] = std::move(record);
   wake_.notify_one();
 }
 
 void SqliteStore::remove_app(std::uint64_t id) {
   const std::lock_guard lock(mutex_);
-  pending_.apps[id] = std::nullopt;
+  pending_.records.apps[id] = std::nullopt;
   wake_.notify_one();
 }
 
 void SqliteStore::remove_instance(int pm_id) {
   const std::lock_guard lock(mutex_);
-  pending_.instances[pm_id] = std::nullopt;
+  pending_.records.instances[pm_id] = std::nullopt;
   wake_.notify_one();
 }
 
@@ -241,14 +327,15 @@ void SqliteStore::run() {
     std::vector<std::function<void()>> waiting = std::exchange(batch.waiting, {});
     bool written = true;
     // Changed often: what instances do. Changed rarely, and worth a copy: which ones there are.
-    bool list_changed = !batch.apps.empty();
-    for (const auto& [id, record] : batch.instances) {
+    bool list_changed = !batch.records.apps.empty();
+    for (const auto& [id, record] : batch.records.instances) {
       list_changed =
           (record ? in_backup_.insert(id).second : in_backup_.erase(id) != 0) || list_changed;
     }
     try {
       if (batch.renew || !database_) open_anew();
-      write(batch);
+      write(batch.records);
+      forget_unwritten();
       if (std::exchange(failing, false)) {
         post_([this] {
           trouble_.clear();
@@ -257,6 +344,7 @@ void SqliteStore::run() {
       }
     } catch (const std::exception& error) {
       written = false;
+      keep_unwritten(batch.records);
       if (!std::exchange(failing, true)) {
         post_([this, text = fmt::format("cannot write {}: {}", path_, error.what())] {
           trouble_ = text;
@@ -276,18 +364,38 @@ void SqliteStore::run() {
 }
 
 void SqliteStore::put_back(Pending batch) {
-  pending_.apps.merge(batch.apps);
-  pending_.instances.merge(batch.instances);
+  pending_.records.apps.merge(batch.records.apps);
+  pending_.records.instances.merge(batch.records.instances);
   pending_.renew = pending_.renew || batch.renew;
 }
 
-void SqliteStore::write(const Pending& batch) {
-  if (batch.apps.empty() && batch.instances.empty()) return;
+void SqliteStore::keep_unwritten(const RecordChanges& changes) {
+  try {
+    std::string text = text_of(changes);
+    if (text == kept_) return;
+    // A new file each time: who is killed while writing leaves the one before.
+    const auto file = std::make_shared<UniqueFd>(file_in_memory(text));
+    kept_ = std::move(text);
+    post_([this, file] { keep_(std::move(*file)); });
+  } catch (const std::exception& error) {
+    post_([this, text = fmt::format("what is not written is lost if this daemon dies: {}",
+                                    error.what())] { report_(text); });
+  }
+}
+
+void SqliteStore::forget_unwritten() {
+  if (kept_.empty()) return;
+  kept_.clear();
+  post_([this] { keep_(UniqueFd()); });
+}
+
+void SqliteStore::write(const RecordChanges& changes) {
+  if (changes.empty()) return;
   SQLite::Transaction transaction(*database_);
   SQLite::Statement put_app(*database_, "INSERT OR REPLACE INTO app (id, spec) VALUES (?, ?)");
   SQLite::Statement drop_app(*database_, "DELETE FROM app WHERE id = ?");
   SQLite::Statement drop_members(*database_, "DELETE FROM instance WHERE app_id = ?");
-  for (const auto& [id, record] : batch.apps) {
+  for (const auto& [id, record] : changes.apps) {
     const auto key = static_cast<std::int64_t>(id);
     if (record) {
       put_app.bind(1, key);
@@ -305,7 +413,7 @@ void SqliteStore::write(const Pending& batch) {
   SQLite::Statement put_instance(
       *database_, "INSERT OR REPLACE INTO instance (pm_id, app_id, record) VALUES (?, ?, ?)");
   SQLite::Statement drop_instance(*database_, "DELETE FROM instance WHERE pm_id = ?");
-  for (const auto& [id, record] : batch.instances) {
+  for (const auto& [id, record] : changes.instances) {
     if (record) {
       put_instance.bind(1, id);
       put_instance.bind(2, static_cast<std::int64_t>(record->app_id));

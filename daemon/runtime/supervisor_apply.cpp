@@ -11,6 +11,15 @@
 #include "daemon/runtime/wait.h"
 
 namespace pmx {
+namespace {
+
+// Whether a run of one can have the sockets that runs of the other had.
+bool same_sockets(const AppSpec& one, const AppSpec& other) {
+  return door_of(one) == door_of(other) && one.balance == other.balance &&
+         one.listen == other.listen;
+}
+
+}  // namespace
 
 Supervisor::App* Supervisor::app_named(const std::string& name) {
   App* found = nullptr;
@@ -132,6 +141,7 @@ awaitable<Supervisor::StartOutcome> Supervisor::apply_one(Change change,
       change.effect == Effect::reload && shares_sockets(*spec) && shares_sockets(*app->spec) &&
       std::ranges::any_of(app->members,
                           [this](int id) { return find(id)->state() == InstanceState::online; });
+  bool renews = false;
   if (rolls) {
     ReloadOptions how;
     how.spec = spec;
@@ -141,6 +151,7 @@ awaitable<Supervisor::StartOutcome> Supervisor::apply_one(Change change,
     const auto notes = co_await reload(members, std::move(how), std::move(progress));
     static_cast<void>(notes);
   } else {
+    renews = change.effect != Effect::in_place && !same_sockets(*spec, *app->spec);
     cancel_reloads({app->members.begin(), app->members.end()}, "the app's settings are changed");
     change_spec(*app, spec);
   }
@@ -152,10 +163,15 @@ awaitable<Supervisor::StartOutcome> Supervisor::apply_one(Change change,
   static_cast<void>(sizes);
   const auto found = apps_.find(app_id);
   if (found == apps_.end()) throw Error(ErrorCode::not_found, "it was deleted meanwhile");
+  std::vector<int> restarted;
   for (const int id : found->second.members) {
     outcome.pm_ids.push_back(id);
-    Instance& instance = *find(id);
-    if (restarts && !instance.rests()) instance.restart();
+    if (restarts && !find(id)->rests()) restarted.push_back(id);
+  }
+  // The last one's end closes the sockets: none of the old kind is left in the way of the new.
+  if (renews) co_await stop(restarted);
+  for (const int id : restarted) {
+    if (Instance* instance = find(id)) instance->restart();
   }
   co_return outcome;
 }

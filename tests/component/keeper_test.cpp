@@ -370,6 +370,25 @@ TEST_CASE("keeper: restarts back off until a daemon is ready") {
   CHECK(keeper.wait_for_end() == 0);
 }
 
+TEST_CASE("keeper: gives up if no daemon ever becomes ready, unless something runs") {
+  KeeperFixture keeper;
+  keeper.start();
+  constexpr int kTries = 8;
+  FakeDaemon first = keeper.next_daemon();
+  SUBCASE("nothing runs") {
+    first.exit(1);
+    for (int i = 1; i < kTries; ++i) keeper.next_daemon().exit(1);
+    CHECK(keeper.wait_for_end() == kExitNeverReady);
+  }
+  SUBCASE("a process lives") {
+    first.spawn(kWaitForSignal, 1);
+    first.exit(1);
+    for (int i = 1; i < kTries; ++i) keeper.next_daemon().exit(1);
+    FakeDaemon next = keeper.next_daemon();
+    CHECK(next.link.list().slots.size() == 1);
+  }
+}
+
 TEST_CASE("keeper: ends with a daemon that shut down or cannot run") {
   KeeperFixture keeper;
   keeper.start();

@@ -2,8 +2,6 @@
 
 import json
 import os
-import resource
-import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -98,85 +96,6 @@ class Apply(FileTest):
         self.assertEqual(self.pid("other"), other)
         self.apply("--update-env", env={"BASE": "another"})
         self.assertEqual(environment(self.pid())[b"BASE"], b"another")
-
-    def test_each_field(self):
-        """Changed in the file: the value is there after `apply`, in the way the plan said, and a second one has nothing to do."""
-        elsewhere = os.path.join(self.home.work, "elsewhere")
-        os.mkdir(elsewhere)
-        self.home.file("fields.env", "FROM_FILE=1\n")
-        self.home.file("elsewhere/fields.env", "FROM_FILE=2\n")
-        self.home.env["KEPT_1"] = "1"
-        node_by_another_name = os.path.join(self.home.work, "bin", "node")
-        os.mkdir(os.path.dirname(node_by_another_name))
-        os.symlink(shutil.which("node"), node_by_another_name)
-        process = {"args": (["a", "b c"], ["a", "b c"]), "cwd": (elsewhere, elsewhere), "node_args": (["--no-warnings"], ["--no-warnings"]),
-                   "instance_var": ("NUMBER", "NUMBER"), "increment_var": ("PORT", "PORT"), "nice": (5, 5), "umask": ("027", "027"),
-                   "limits": ({"nofile": "512"}, {"nofile": "512"}), "health": (f"tcp:{self.port}", f"tcp:{self.port}"),
-                   "oom_score_adj": (300, 300), "cpu_affinity": ("0", "0"), "interpreter": (node_by_another_name, node_by_another_name),
-                   "ready": (f"tcp:{self.port}", f"tcp:{self.port}"), "ready_timeout": ("20s", 20000), "ready_timeout_action": ("online", "online"),
-                   "health_interval": ("7s", 7000), "health_timeout": ("4s", 4000), "health_retries": (2, 2), "health_start_period": ("1s", 1000),
-                   "health_action": ("report", "report"), "ionice": ("idle", "idle"), "source_map_support": (True, None), "env_file": ("fields.env", None),
-                   "inherit_env": (["PATH", "HOME", "KEPT*"], ["PATH", "HOME", "KEPT*"])}
-        in_place = {"max_restarts": (3, 3), "min_uptime": ("2s", 2000), "restart_delay": (50, 50), "kill_timeout": ("3s", 3000), "autorestart": (False, False),
-                    "listen_timeout": (5000, 5000), "stop_exit_codes": ([7], [7]), "exp_backoff_restart_delay": (100, 100), "max_memory_restart": ("900M", 900 << 20),
-                    "namespace": ("fields", "fields"), "cron_restart": ("0 0 29 2 *", "0 0 29 2 *"), "max_uptime": ("20h", 72000000), "watch_delay": (70, 70),
-                    "shutdown_with_message": (True, True), "restart": ("on-failure", "on-failure"), "success_exit_codes": ([4], [4]),
-                    "out_file": (elsewhere + "/out.log", None), "error_file": (elsewhere + "/err.log", None), "depends_on": (["other"], ["other"]),
-                    "retry_after": ("1h", 3600000), "treekill": (False, False), "ignore_watch": (["x"], ["x"]), "time_zone": ("Europe/Berlin", "Europe/Berlin"),
-                    "stop_steps": (["SIGTERM 5s", "SIGINT 1s"], ["SIGTERM 5000", "SIGINT 1000"]), "restart_limit": (9, 9), "restart_window": ("2m", 120000),
-                    "max_backoff": ("20s", None), "backoff_jitter": (10, None), "stop_command": ("true", "true"), "requires": (["other"], ["other"]),
-                    "drain_timeout": ("5s", None), "min_ready": (20, None), "max_surge": (1, None), "max_unavailable": (1, None), "rollback": (False, None),
-                    "autostart": (False, False), "log_date_format": ("HH:mm", "HH:mm"), "log_type": ("json", "json"), "merge_logs": (False, False),
-                    "pid_file": (elsewhere + "/app.pid", None), "watch": ([elsewhere + "/nothing"], True)}
-        self.write()
-        self.apply()
-        other = self.pid("other")
-        names = {"cwd": "pm_cwd", "interpreter": "exec_interpreter"}
-        for takes, fields in (("restart", process), ("in place", in_place)):
-            for field, (value, shown) in fields.items():
-                with self.subTest(field):
-                    before = self.pid()
-                    self.app[field] = value
-                    self.write()
-                    self.assertEqual(self.actions(), {"app": takes, "other": "none"})
-                    self.apply()
-                    self.assertEqual(self.pid() == before, takes == "in place")
-                    if shown is not None:
-                        self.assertEqual(self.pm2_env().get(names.get(field, field)), shown)
-                    self.assertEqual(self.actions(), {"app": "none", "other": "none"})
-        self.assertEqual(self.pid("other"), other)
-        pid = self.pid()
-        self.assertEqual(os.readlink(f"/proc/{pid}/cwd"), elsewhere)
-        self.assertEqual(os.sched_getaffinity(pid), {0})
-        self.assertEqual(os.getpriority(os.PRIO_PROCESS, pid), 5)
-        self.assertEqual(resource.prlimit(pid, resource.RLIMIT_NOFILE)[0], 512)
-        seen = environment(pid)
-        self.assertEqual((seen[b"NUMBER"], seen[b"FROM_FILE"], seen[b"KEPT_1"], b"LANG" in seen), (b"0", b"2", b"1", False))
-        self.assertEqual(self.home.one("app")["pm2_env"]["pm_pid_path"], elsewhere + "/app-0.pid")
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            self.assertEqual(file.read().split(b"\0")[:3], [node_by_another_name.encode(), b"--no-warnings", b"--enable-source-maps"])
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            self.assertTrue(file.read().endswith(b"\0a\0b c\0"))
-        with open(f"/proc/{pid}/status") as file:
-            self.assertIn("Umask:\t0027", file.read())
-        eventually(lambda: os.path.getsize(elsewhere + "/out.log") > 0 or self.home.run("restart", "app"), 10, "the new log file")
-
-    def test_each_field_of_a_job(self):
-        self.app = {"name": "app", "script": pmxtest.testapp(), "args": "sleep", "type": "job", "schedule": "0 0 29 2 *"}
-        self.write()
-        self.apply()
-        other = self.pid("other")
-        for field, (value, shown) in {"schedule": ("0 0 28 2 *", "0 0 28 2 *"), "overlap": ("queue", "queue"), "catch_up": (True, True), "timeout": ("1h", 3600000),
-                                      "retries": (2, 2), "retry_delay": ("3s", 3000), "time_zone": ("Europe/Berlin", "Europe/Berlin"), "env": ({"A": "1"}, None)}.items():
-            with self.subTest(field):
-                self.app[field] = value
-                self.write()
-                self.assertNotEqual(self.actions()["app"], "none")
-                self.apply()
-                self.assertEqual(self.actions(), {"app": "none", "other": "none"})
-                if shown is not None:
-                    self.assertEqual(self.pm2_env()[field], shown)
-        self.assertEqual(self.pid("other"), other)
 
     def test_fields_that_take_a_restart(self):
         self.write()
