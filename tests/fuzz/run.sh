@@ -35,4 +35,6 @@ mkdir -p "$target-found"
 rm -rf "$target-merged"
 mkdir "$target-merged"
 "./${target}_fuzz" -set_cover_merge=1 -use_counters=0 "$target-merged" "$corpus" "$target-found"
+# What they cover goes; what has a name was put there by hand and stays.
+find "$corpus" -type f -regextype egrep -regex '.*/[0-9a-f]{40}' -delete
 cp "$target-merged"/* "$corpus"
