@@ -739,7 +739,9 @@ TEST_CASE_FIXTURE(Fixture, "full, and log_when_full drop: the app goes on, its l
     REQUIRE(write_all(app.get(), "after\n"));
     REQUIRE(detach(id));
     const std::string rest = read_file(path(name));
-    CHECK((rest.ends_with(style.is_raw() ? "\nafter\n" : "x: after\n")));
+    // Whether anything of before is left depends on when there was room.
+    const std::string last = style.is_raw() ? "after\n" : "x: after\n";
+    CHECK((rest == last || rest.ends_with("\n" + last)));
     if (style.is_raw()) CHECK(lost[id] + rest.size() == text.size() + 6);
   }
 }

@@ -150,6 +150,7 @@ TEST_CASE("an event may destroy the primary") {
                                                          [end](std::string_view) { end(); },
                                                          [end](std::string_view) { end(); },
                                                          {},
+                                                         {},
                                                          {}});
     if (text.empty()) {
       pair.theirs.reset();
