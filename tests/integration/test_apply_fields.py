@@ -179,6 +179,7 @@ class Fields(FileTest):
         self.begin(script="/bin/sleep", args="1000")
         for field, (value, file, content) in self.CGROUP.items():
             with self.subTest(field):
+                before = self.pid()
                 result = self.change(field, value, "restart", code=None)
                 if result.code == 0:
                     self.assertEqual(self.actions(), {"app": "none", "other": "none"})
@@ -189,12 +190,10 @@ class Fields(FileTest):
                         self.assertEqual(limit.read().strip(), content)
                     continue
                 self.assertIn(f"{file} cannot be set", result.stderr)
-                self.assertEqual(self.home.pids("app"), [])
-                self.assertNotEqual(self.actions()["app"], "none")
+                self.assertEqual(self.pid(), before, "nothing is changed by what is refused")
                 del self.app[field]
                 self.write()
-                self.apply()
-                self.assertEqual(self.home.statuses("app"), ["online"])
+                self.assertEqual(self.actions()["app"], "none")
         self.assertEqual(self.pid("other"), self.other_pid)
 
     # Those that need an app of their own.

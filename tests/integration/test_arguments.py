@@ -154,7 +154,7 @@ class Messages(pmxtest.PmxTest):
         self.home.run("start", "app", "-w")
         with open(os.path.join(self.home.work, "app-pmx.json")) as file:
             self.assertIn('"name": "app"', file.read())
-        for words in (("app", "--force"), ("app", "--only", "app"), ("0", "--env", "production")):
+        for words in (("0", "--force"), ("app", "--only", "app"), ("0", "--env", "production")):
             self.assertIn(words[1], self.home.fails("start", *words, code=2).stderr)
         os.remove(os.path.join(self.home.work, "app-pmx.json"))
         self.home.fails("start", testapp(), "--name", "app", "-w")  # it is already running

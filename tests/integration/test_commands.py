@@ -319,7 +319,7 @@ class Settings(pmxtest.PmxTest):
         self.home.run("start", testapp(), "--name", "y", "--", "sleep")
         before = [(entry["name"], entry["pid"], entry["pm2_env"]["namespace"]) for entry in self.home.jlist()]
         for words in (("restart", "all", "--namespace", "n"), ("restart", "x", "y", "--kill-timeout", "1"), ("reload", "/./", "--time"), ("restart", "all", "--name", "z"),
-                      ("start", "all", "--namespace", "n"), ("restart", "x", "--name", "z"), ("restart", "x", "--env", "production")):
+                      ("start", "all", "--namespace", "n"), ("restart", "x", "--name", "y"), ("restart", "x", "--env", "production")):
             self.home.fails(*words, code=2)
         self.home.fails("restart", "nope", "--kill-timeout", "1", code=3)
         self.assertEqual([(entry["name"], entry["pid"], entry["pm2_env"]["namespace"]) for entry in self.home.jlist()], before)

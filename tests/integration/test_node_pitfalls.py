@@ -67,7 +67,7 @@ def sockets(pid):
 def table(name):
     """Inodes in one of the kernel's lists of sockets."""
     column = {"unix": 6, "tcp": 9}[name]
-    with open(f"/proc/net/{name}") as file:
+    with open(f"/proc/net/{name}", errors="replace") as file:
         return {int(line.split()[column]) for line in list(file)[1:]}
 
 

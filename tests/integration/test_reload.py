@@ -298,10 +298,15 @@ class ShutdownMessage(Case):
             self.home.run("delete", "web")
 
     def test_who_does_not_listen_to_messages_is_not_waited_for(self):
-        deaf = "require('http').createServer((request, response) => response.end('{}')).listen(process.env.PORT);\n"
-        self.start(1, "--shutdown-with-message", "--kill-timeout", "60000", text=deaf)
+        deaf = """require('http').createServer((request, response) => response.end('{}')).listen(process.env.PORT);
+            process.on('exit', (code) => require('fs').appendFileSync(process.env.TOLD, `${process.pid} exit ${code}\\n`));
+            process.on('SIGINT', () => process.exit(0));
+            """
+        self.start(1, "--shutdown-with-message", text=deaf, TOLD=self.path)
+        old = self.home.pids("web")
         self.home.run("reload", "web", timeout=60)
         self.only(self.home.pids("web"))
+        self.assertEqual(self.told(), [f"{old[0]} exit 0"], "not by SIGKILL")
 
     def test_a_request_that_takes_long_ends_first(self):
         self.start(1, "--shutdown-with-message", text=self.TELLS, TOLD=self.path)

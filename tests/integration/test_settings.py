@@ -171,11 +171,11 @@ class LogDefaults(pmxtest.PmxTest):
 
     def test_what_is_refused(self):
         home = self.home
-        for key, value, said in (("max_size", "big", "10M"), ("retain", "all", "whole number"), ("retain", "-1", "whole number"), ("compress", "yes", "true or false"),
+        for key, value, said in (("max_size", "big", "10M"), ("retain", "all", "whole number"), ("compress", "yes", "true or false"),
                                  ("rotateInterval", "0 99 * * *", "cron"), ("rotateInterval", "at night", "cron"), ("dateFormat", "YYYY", "NAME__"),
                                  ("workerInterval", "30", "written"), ("rotateModule", "true", "no modules"), ("TZ", "UTC", "time_zone"), ("nope", "1", "no setting")):
             with self.subTest(key=key, value=value):
-                self.assertIn(said, home.fails("set", f"pm2-logrotate:{key}", value, code=1).stderr)
+                self.assertIn(said, home.fails("set", f"pm2-logrotate:{key}", value, code=2).stderr)
         home.fails("set", "pm2-logrotate", "1")
         home.fails("multiset", "pm2-logrotate:max_size 1M pm2-logrotate:retain x")
         self.assertEqual(home.run("get").stdout, "")
@@ -196,7 +196,7 @@ class Machine(pmxtest.PmxTest):
         value = json.loads(self.home.run("--json", "sysinfos").stdout)["machine"]
         self.assertEqual(value["apps"]["instances"], {"online": 1})
         self.assertGreater(value["memory"]["total"], value["memory"]["free"])
-        self.assertIn("└─ instances", self.home.run("slist", "-t").stdout)
+        self.assertIn("├─ instances", self.home.run("slist", "-t").stdout)
 
 
 class Attributes(pmxtest.PmxTest):
