@@ -123,8 +123,8 @@ class SuccessorComes(Waiting):
     def test_restarted_instance_answers(self):
         self.start("--restart-delay", "1000")
         waiting = self.some_wait()
-        os.unlink(self.gate)
         os.kill(self.home.instances("web")[0]["pid"], signal.SIGKILL)
+        os.unlink(self.gate)  # not before: it would take one of them to its end
         eventually(lambda: None not in [self.answer(client) for client in waiting], 20, "answers")
         self.assertEqual({self.answer(client) for client in waiting}, {"200"})
         self.assertNotIn("reset", self.socket_line())
@@ -132,9 +132,9 @@ class SuccessorComes(Waiting):
     def test_several_at_once(self):
         self.start("--restart-delay", "500", stuck="all", instances=3)
         self.connect(60)
-        os.unlink(self.gate)
         for pid in self.home.pids("web"):
             os.kill(pid, signal.SIGKILL)
+        os.unlink(self.gate)
         eventually(lambda: not self.waiting(), 20, "answers")
         self.assertEqual({self.answer(client) for client in self.clients}, {"200"})
 
