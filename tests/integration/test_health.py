@@ -141,13 +141,13 @@ class Ready(ProbeTest):
             with self.subTest(kind):
                 if os.path.exists(self.good):
                     os.remove(self.good)
-                self.home.run("start", program, "--name", kind, "--ready", probe, "--no-wait", "--", kind, unix, env=self.env)
+                self.home.run("start", program, "--name", kind, "--ready", probe, "--ready-timeout", "60s", "--no-wait", "--", kind, unix, env=self.env)
                 self.assertEqual(self.home.statuses(kind), ["launching"])
                 self.be_good()
                 self.home.wait_status(kind, "online")
                 self.home.run("stop", kind)
         os.remove(self.good)
-        self.home.run("start", program, "--name", "exec", "--ready", 'exec:echo "looking in $PWD"; test -e "$GOOD"', "--no-wait", env=self.env)
+        self.home.run("start", program, "--name", "exec", "--ready", 'exec:echo "looking in $PWD"; test -e "$GOOD"', "--ready-timeout", "60s", "--no-wait", env=self.env)
         eventually(lambda: "exit code 1: looking in /" in self.reason("exec"), 5, "what the command said")
         self.be_good()
         self.home.wait_status("exec", "online")
