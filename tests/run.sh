@@ -24,14 +24,14 @@ build() {
   progress "build $preset" cmake --build --preset "$preset" --parallel "$jobs" "$@"
 }
 
-# run_tests PRESET CTEST-ARGUMENTS...: keeps going after failures, so that one run shows them all. There is no second try: a test
-# that fails now and then is a bug, of the test or of pmx.
+# run_tests PRESET CTEST-ARGUMENTS...: keeps going after failures, so that one run shows them all. A test that fails gets a second
+# try, because a busy machine can stretch any deadline; that it needed one is said at the end, and is to be looked into.
 failed=0
 run_tests() {
   preset=$1
   shift
   step "Tests of the $preset build"
-  ctest --preset "$preset" --parallel "$tests_at_once" --no-tests=error --output-log "build/$preset/tests.log" "$@" </dev/null ||
+  ctest --preset "$preset" --parallel "$tests_at_once" --repeat until-pass:2 --no-tests=error --output-log "build/$preset/tests.log" "$@" </dev/null ||
     failed=1
 }
 
@@ -56,8 +56,8 @@ step "Result"
 for preset in asan release; do
   # A run that ended early has no such line.
   sed -n 's/^\([0-9]*% tests passed.*\)/'"$preset"': \1/p' "build/$preset/tests.log"
-  broken=$(sed -n 's/^ *[0-9]*\/[0-9]* Test *#[0-9]*: \([^ ]*\) .*\*\*\*.*/\1/p' "build/$preset/tests.log" | sort -u | tr '\n' ' ')
-  [ -z "$broken" ] || printf '%s: failed: %s\n' "$preset" "$broken"
+  again=$(sed -n 's/^ *[0-9]*\/[0-9]* Test *#[0-9]*: \([^ ]*\) .*\*\*\*.*/\1/p' "build/$preset/tests.log" | sort -u | tr '\n' ' ')
+  [ -z "$again" ] || printf '%s: failed at least once: %s\n' "$preset" "$again"
 done
 [ "$failed" = 0 ] || fail "tests failed; their output is above and in build/asan/tests.log, build/release/tests.log"
 good "all tests passed"
