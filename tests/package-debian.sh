@@ -121,6 +121,9 @@ progress "install what the test needs" chroot "$debian" env -i PATH=/usr/sbin:/u
 mkdir -p "$debian/opt/pmx-tests/packages"
 cp -R "$root/tests/package" "$root/tests/support" "$root/tests/fixtures" "$debian/opt/pmx-tests/"
 cp "$packages/$first" "$packages/next/"pmx_*.deb "$debian/opt/pmx-tests/packages/"
+# The container has no network: what the package depends on is fetched before.
+progress "fetch what the package needs" chroot "$debian" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
+  apt-get install -y --download-only "/opt/pmx-tests/packages/$first"
 boot
 good "booted"
 
