@@ -50,7 +50,7 @@ class Instance:
         return {app["pm_id"]: (app["pid"], app["pm2_env"]["restart_time"]) for app in self.apps() if app["pm2_env"]["status"] == "online"}
 
     def ping(self):
-        return json.loads(self.pmx("ping", "--json"))
+        return json.loads(self.pmx("ping", "--json"))["daemon"]
 
 
 def instances():
