@@ -14,6 +14,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <system_error>
 
@@ -43,15 +44,16 @@ int wait_for(pid_t child) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-int run(const std::string& program, const std::vector<std::string>& words, bool quiet) {
+// `prepare` adds what becomes of stdout and stderr; stdin is /dev/null.
+pid_t spawn(const std::string& program, const std::vector<std::string>& words,
+            const std::function<void(posix_spawn_file_actions_t&)>& prepare) {
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   posix_spawn_file_actions_t actions{};
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  if (quiet) ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+  prepare(actions);
   pid_t child = 0;
   const int code =
       ::posix_spawn(&child, program.c_str(), &actions, nullptr, arguments.data(), environ);
@@ -60,7 +62,15 @@ int run(const std::string& program, const std::vector<std::string>& words, bool 
     throw Error(ErrorCode::unavailable,
                 fmt::format("cannot run {}: {}", program, std::generic_category().message(code)));
   }
-  return wait_for(child);
+  return child;
+}
+
+int run(const std::string& program, const std::vector<std::string>& words, bool quiet) {
+  return wait_for(spawn(program, words, [quiet](posix_spawn_file_actions_t& actions) {
+    if (quiet)
+      ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    ::posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+  }));
 }
 
 // Until its end. False: it does not come by `deadline`.
@@ -110,21 +120,9 @@ std::string output_of_program(const std::vector<std::string>& words, std::chrono
     throw std::system_error(errno, std::generic_category(), "cannot make a pipe");
   const UniqueFd output(pipe[0]);
   UniqueFd input(pipe[1]);
-  std::vector<char*> arguments;
-  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  posix_spawn_file_actions_t actions{};
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, input.get(), STDOUT_FILENO);
-  pid_t child = 0;
-  const int code =
-      ::posix_spawn(&child, program->c_str(), &actions, nullptr, arguments.data(), environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (code != 0) {
-    throw Error(ErrorCode::unavailable,
-                fmt::format("cannot run {}: {}", *program, std::generic_category().message(code)));
-  }
+  const pid_t child = spawn(*program, words, [&input](posix_spawn_file_actions_t& actions) {
+    ::posix_spawn_file_actions_adddup2(&actions, input.get(), STDOUT_FILENO);
+  });
   input.reset();
   std::string text;
   const bool ended = read_all(output.get(), std::chrono::steady_clock::now() + within, text);

@@ -68,13 +68,8 @@ class Reader {
   }
 
   void read_app(const Entry& place, std::size_t index) {
+    if (!begin(place, "apps", index)) return;
     const Json& entry = *place.value;
-    pointer_ = place.pointer;
-    label_ = fmt::format("apps[{}]", index);
-    if (!entry.is_object()) {
-      found(true, {}, fmt::format("expected an object, not {}", values::shown(entry)), "an object");
-      return;
-    }
     LaunchRequest app = new_app();
     if (const auto name = entry.find("name"); name != entry.end() && name->is_string()) {
       label_ = name->get<std::string>();
@@ -94,13 +89,8 @@ class Reader {
 
   // One of the list `static`, a short way of saying `script: "serve"` with its variables.
   void read_static_server(const Entry& place, std::size_t index) {
+    if (!begin(place, "static", index)) return;
     const Json& entry = *place.value;
-    pointer_ = place.pointer;
-    label_ = fmt::format("static[{}]", index);
-    if (!entry.is_object()) {
-      found(true, {}, fmt::format("expected an object, not {}", values::shown(entry)), "an object");
-      return;
-    }
     LaunchRequest app = new_app();
     for (const auto& [key, value] : entry.items()) {
       if (value.is_null()) continue;
@@ -129,6 +119,16 @@ class Reader {
   }
 
  private:
+  // Findings are of this entry from now on. False: it is none, which is found.
+  bool begin(const Entry& place, std::string_view list, std::size_t index) {
+    pointer_ = place.pointer;
+    label_ = fmt::format("{}[{}]", list, index);
+    if (place.value->is_object()) return true;
+    found(true, {}, fmt::format("expected an object, not {}", values::shown(*place.value)),
+          "an object");
+    return false;
+  }
+
   [[nodiscard]] LaunchRequest new_app() const {
     LaunchRequest app;
     app.current_dir = context_.current_dir;

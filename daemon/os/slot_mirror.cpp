@@ -1,7 +1,6 @@
 #include "daemon/os/slot_mirror.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 #include <utility>
 
 #include "common/protocol/unit_store.h"
+#include "common/sys/file.h"
 #include "common/sys/passed_fds.h"
 #include "common/sys/pidfd.h"
 #include "common/sys/proc_fs.h"
@@ -24,31 +24,13 @@
 namespace pmx {
 namespace {
 
-// Which of the descriptors is which: pipes and sockets have a number of their own.
-struct Identity {
-  dev_t device = 0;
-  ino_t number = 0;
-  friend bool operator==(const Identity&, const Identity&) = default;
-};
-
 // What the memory file holds.
 struct Record {
   keeper::Message message{};
-  std::array<Identity, keeper::kMaxFds> fds{};
+  std::array<sys::FileId, keeper::kMaxFds> fds{};  // which is which: pipes and sockets have numbers
 };
 
 std::string name_of(std::uint64_t slot) { return fmt::format("pmx-{:016x}", slot); }
-
-Identity identity_of(int fd) {
-  struct stat status {};
-  return ::fstat(fd, &status) == 0 ? Identity{status.st_dev, status.st_ino} : Identity{};
-}
-
-UniqueFd written(const Record& record) {
-  UniqueFd file(::memfd_create("pmx-slot", MFD_CLOEXEC));
-  if (!file || ::write(file.get(), &record, sizeof record) != sizeof record) return {};
-  return file;
-}
 
 std::optional<Record> read_record(int fd) {
   Record record;
@@ -83,7 +65,7 @@ std::optional<KeeperSlot> slot_of(const Record& record, std::vector<UniqueFd> fd
   const keeper::Message& message = record.message;
   for (std::uint32_t i = 0; i < message.fd_count; ++i) {
     const auto found = std::find_if(fds.begin(), fds.end(), [&](const UniqueFd& fd) {
-      return fd && identity_of(fd.get()) == record.fds.at(i);
+      return fd && sys::file_id(fd.get()) == record.fds.at(i);
     });
     if (found == fds.end()) return std::nullopt;
     slot.fds.push_back(std::move(*found));
@@ -153,14 +135,18 @@ bool SlotMirror::send(std::uint64_t id) {
   Record record{store_message(id, slot), {}};
   std::vector<int> fds;
   for (const UniqueFd& fd : slot.fds) {
-    record.fds.at(fds.size()) = identity_of(fd.get());
+    record.fds.at(fds.size()) = sys::file_id(fd.get()).value_or(sys::FileId{});
     fds.push_back(fd.get());
   }
   record.message.fd_count = static_cast<std::uint32_t>(fds.size());
-  const UniqueFd file = written(record);
-  if (!file) return true;  // no room in memory: without this one
-  fds.push_back(file.get());
-  return sys::send_with_fds(socket_.native_handle(), name, fds, MSG_DONTWAIT);
+  try {
+    const UniqueFd file = sys::memory_file(
+        "pmx-slot", {reinterpret_cast<const char*>(&record), sizeof record});  // NOLINT: as it is
+    fds.push_back(file.get());
+    return sys::send_with_fds(socket_.native_handle(), name, fds, MSG_DONTWAIT);
+  } catch (const std::system_error&) {
+    return true;  // no room in memory, or no descriptor left: without this one
+  }
 }
 
 KeeperSlots mirrored_slots(std::vector<NamedFd> stored) {

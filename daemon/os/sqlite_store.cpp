@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <pthread.h>
 #include <sqlite3.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +21,7 @@
 
 #include "common/base/error.h"
 #include "common/base/unique_fd.h"
+#include "common/sys/file.h"
 #include "daemon/os/record_json.h"
 
 namespace pmx {
@@ -50,39 +50,6 @@ void write_files(const std::map<std::string, std::optional<std::string>>& files)
 void move_file(const std::string& from, const std::string& to) {
   std::error_code ignored;  // -wal and -shm may not exist
   std::filesystem::rename(from, to, ignored);
-}
-
-[[noreturn]] void fail(const char* what) {
-  throw std::system_error(errno, std::generic_category(), what);
-}
-
-UniqueFd file_in_memory(const std::string& text) {
-  UniqueFd file(::memfd_create("pmx-unwritten", MFD_CLOEXEC));
-  if (!file) fail("make a file in memory");
-  for (std::size_t done = 0; done < text.size();) {
-    const ssize_t count = ::write(file.get(), text.data() + done, text.size() - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) fail("write a file in memory");
-    done += static_cast<std::size_t>(count);
-  }
-  return file;
-}
-
-std::string read_whole(int fd) {
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) fail("look at a file in memory");
-  std::string text(static_cast<std::size_t>(info.st_size), '\0');
-  std::size_t done = 0;
-  while (done < text.size()) {
-    const ssize_t count =
-        ::pread(fd, text.data() + done, text.size() - done, static_cast<off_t>(done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail("read a file in memory");
-    if (count == 0) break;
-    done += static_cast<std::size_t>(count);
-  }
-  text.resize(done);
-  return text;
 }
 
 // As SqliteStore::write() does it in the file.
@@ -123,7 +90,7 @@ SqliteStore::~SqliteStore() {
 
 void SqliteStore::take_unwritten(int fd) {
   try {
-    kept_ = read_whole(fd);
+    kept_ = sys::read_from_start(fd);
     pending_.records = changes_from_text(kept_);
   } catch (const std::exception& error) {
     remarks_.push_back(
@@ -374,7 +341,7 @@ void SqliteStore::keep_unwritten(const RecordChanges& changes) {
     std::string text = text_of(changes);
     if (text == kept_) return;
     // A new file each time: who is killed while writing leaves the one before.
-    const auto file = std::make_shared<UniqueFd>(file_in_memory(text));
+    const auto file = std::make_shared<UniqueFd>(sys::memory_file("pmx-unwritten", text));
     kept_ = std::move(text);
     post_([this, file] { keep_(std::move(*file)); });
   } catch (const std::exception& error) {
