@@ -9,6 +9,7 @@
 
 #include "cli/commands/apply.h"
 #include "cli/commands/targets.h"
+#include "cli/plan/units.h"
 #include "common/config/log_defaults.h"
 
 namespace pmx::cli {
@@ -37,8 +38,9 @@ bool apply_log_defaults(Context& context, const LogLimits& before, const LogLimi
   for (PlanStep& step : plan) {
     step.action = PlanStep::Action::in_place;
     for (const FieldChange& change : step.changes)
-      context.output.info(
-          fmt::format("{}: {}: {} -> {}", step.name, change.field, change.from, change.to));
+      context.output.info(fmt::format("{}: {}: {} -> {}", step.name, change.field,
+                                      with_unit(change.field, change.from),
+                                      with_unit(change.field, change.to)));
   }
   return carry_out(context, std::move(plan), {});
 }

@@ -239,7 +239,8 @@ class Supervisor {
   // `start_new`: of what is added.
   awaitable<ScaleOutcome> fit_size(std::uint64_t app_id, int count, bool start_new);
   void check_all(const std::vector<AppSpec>& specs) const;
-  void add_problems(std::vector<StartOutcome>& outcomes) const;
+  // Of instances that are not as their start should have made them; `known`: not of these.
+  void add_problems(std::vector<StartOutcome>& outcomes, const std::set<int>& known = {}) const;
   StartOutcome begin_start(AppSpec spec, bool force, bool autostart, bool replace);
   StartOutcome start_again(App& app, AppSpec spec, bool autostart);
   void resize(App& app, int count, bool start_new, ScaleOutcome& outcome);

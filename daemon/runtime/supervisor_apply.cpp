@@ -100,6 +100,14 @@ awaitable<std::vector<Supervisor::StartOutcome>> Supervisor::apply(std::vector<C
 
   std::vector<StartOutcome> outcomes;
   std::vector<int> ids;
+  // What was in trouble before and is not started by this is no failure of this.
+  std::set<int> known;
+  for (const auto& [id, instance] : instances_) {
+    const auto effect = effects.find(instance->spec().name);
+    if (instance->state() == InstanceState::errored && effect != effects.end() &&
+        effect->second == Effect::in_place)
+      known.insert(id);
+  }
   for (AppSpec& spec : specs) {
     const std::string name = spec.name;
     const auto renamed = renames.find(name);
@@ -120,7 +128,7 @@ awaitable<std::vector<Supervisor::StartOutcome>> Supervisor::apply(std::vector<C
   if (options.wait) co_await wait_for(ids, is_settled);
   co_await wait_for_watches(ids);
   co_await committed();
-  add_problems(outcomes);
+  add_problems(outcomes, known);
   co_return outcomes;
 }
 

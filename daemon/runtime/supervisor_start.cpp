@@ -72,11 +72,12 @@ void Supervisor::check_all(const std::vector<AppSpec>& specs) const {
   }
 }
 
-void Supervisor::add_problems(std::vector<StartOutcome>& outcomes) const {
+void Supervisor::add_problems(std::vector<StartOutcome>& outcomes,
+                              const std::set<int>& known) const {
   for (StartOutcome& outcome : outcomes) {
     for (const int id : outcome.pm_ids) {
       const Instance* instance = find(id);
-      if (!outcome.error.empty() || instance == nullptr) continue;
+      if (!outcome.error.empty() || instance == nullptr || known.contains(id)) continue;
       outcome.error =
           instance->state() == InstanceState::errored ? instance->reason() : instance->not_ready();
     }

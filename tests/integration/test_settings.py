@@ -169,6 +169,12 @@ class LogDefaults(pmxtest.PmxTest):
         self.assertEqual(set(self.limits("later").values()), {None})
         self.assertEqual(self.limits("own")["log_retain"], 5)
 
+    def test_an_app_that_is_errored_is_no_failure_of_it(self):
+        self.home.fails("start", self.home.file("bad.sh", "exit 3\n"), "--name", "bad", "--max-restarts", "1")
+        said = self.home.run("set", "pm2-logrotate:max_size", "10M")
+        self.assertIn("bad: max_log_size: 0 -> 10M", said.stdout + said.stderr)
+        self.assertEqual(self.limits("bad")["max_log_size"], 10 << 20)
+
     def test_what_is_refused(self):
         home = self.home
         for key, value, said in (("max_size", "big", "10M"), ("retain", "all", "whole number"), ("compress", "yes", "true or false"),
