@@ -6,6 +6,7 @@
 
 #include "cli/commands/commands.h"
 #include "common/config/cpu_count.h"
+#include "common/model/door.h"
 
 namespace pmx::cli {
 namespace {
@@ -31,6 +32,18 @@ protocol::Scale::Request parse_scale(const std::string& name, const std::string&
   return request;
 }
 
+// In fork mode more instances of a server are more that want its port.
+void warn_of_copies(Context& context, const std::string& name) {
+  const std::vector<InstanceStatus> instances = context.find(name, true);
+  if (instances.empty() || !instances.front().detail) return;
+  const AppSpec& spec = instances.front().detail->spec;
+  if (instances.size() < 2 || shares_sockets(spec) || !spec.increment_var.empty()) return;
+  context.output.remark(
+      fmt::format("{} is not in cluster mode: its {} instances are copies that share no port; "
+                  "started with -i they do",
+                  name, instances.size()));
+}
+
 }  // namespace
 
 int run_scale(Context& context, Arguments& arguments) {
@@ -50,6 +63,7 @@ int run_scale(Context& context, Arguments& arguments) {
     context.output.info(
         fmt::format("[{}] removed: ids {}", request.name, fmt::join(scaled.removed, ", ")));
   }
+  if (!scaled.added.empty()) warn_of_copies(context, request.name);
   context.show_list();
   return 0;
 }

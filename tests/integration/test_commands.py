@@ -90,6 +90,12 @@ class Targets(WithApps):
             self.assertIn(f'pmx has no command "{command}", which pm2 has', ran.stderr)
             self.assertNotIn("did you mean", ran.stderr)
 
+    def test_more_copies_of_what_shares_no_port(self):
+        self.home.run("start", fixture("ready.js"), "--name", "copied", "-x")
+        self.assertIn("its 2 instances are copies that share no port", self.home.run("scale", "copied", "2").stderr)
+        self.home.run("start", fixture("server.js"), "--name", "shared", "-i", "1", env={"PORT": pmxtest.free_port()})
+        self.assertNotIn("copies", self.home.run("scale", "shared", "2").stderr)
+
     def test_unknown(self):
         before = self.home.jlist()
         for command in ("stop", "restart", "reload", "delete", "describe", "show", "reset"):
